@@ -1,0 +1,90 @@
+#pragma once
+/*
+ * A packet device as a value: something that gives and takes batches of packets without ever blocking. Devices below
+ * L3 (pipe, chan, loopback, ...) are in memory; io/ wraps file descriptors in the same shape. A device knows no NIC:
+ * who attaches to it (a pump, another device) is its owner and hears of events through .notify.
+ */
+#include "base/pktq.h"
+#include "base/turn.h"
+#include <runnel/addr.h>
+
+enum rn_link_type {
+    RN_LINK_IP,       /* raw IPv4 and IPv6 packets, no link header */
+    RN_LINK_ETHERNET, /* Ethernet II frames */
+};
+
+enum rn_device_cap {
+    RN_DEV_RX_CSUM =
+        1 << 0, /* delivers VALID or PARTIAL where the wire's sum was checked or never made */
+    RN_DEV_TX_CSUM = 1 << 1, /* accepts PARTIAL */
+    RN_DEV_TSO4 = 1 << 2,    /* accepts RN_GSO_TCP4; implies TX_CSUM */
+    RN_DEV_TSO6 = 1 << 3,
+    RN_DEV_USO = 1 << 4,
+    RN_DEV_LOOPBACK = 1 << 5,
+};
+
+enum rn_device_event {
+    RN_DEV_READABLE = 1 << 0,
+    RN_DEV_WRITABLE = 1 << 1, /* after a write was refused */
+    RN_DEV_CLOSED = 1 << 2,   /* no more reads or writes will succeed */
+    RN_DEV_MTU_CHANGED = 1 << 3,
+    RN_DEV_LINK_UP = 1 << 4,
+    RN_DEV_LINK_DOWN = 1 << 5,
+    RN_DEV_RENAMED = 1 << 6,
+};
+
+struct rn_device;
+
+struct rn_device_ops {
+    const char *kind; /* "tun", "pipe", ... */
+    /* Appends at most @max packets to @in. Returns how many (> 0), WOULD_BLOCK, CANCELLED once closed and drained,
+     * or a host error. */
+    int (*read_batch)(struct rn_device *dev, struct rn_pktq *in, unsigned max);
+    /* Consumes packets from the front of @out as long as the device takes them; what it cannot take now stays in
+     * @out. Returns how many were consumed (>= 0; packets it had to drop count as consumed), CANCELLED once
+     * closed, or a host error. Packets exceed neither gso_max_bytes nor the capabilities: dev/gso.c sees to it. */
+    int (*write_batch)(struct rn_device *dev, struct rn_pktq *out);
+    /* Fd to poll for reading/writing, or -1 for in-memory devices. May be NULL (in memory). */
+    int (*poll_fd)(const struct rn_device *dev);
+    /* Idempotent; wakes the owner with RN_DEV_CLOSED. */
+    void (*close)(struct rn_device *dev);
+    /* Consumes the device, closing it first; queued packets are dropped. */
+    void (*destroy)(struct rn_device *dev);
+};
+
+#define RN_DEVICE_NAME_BYTES 16
+/* A turn reads at most this much from one device, so that one flood cannot starve the rest. */
+#define RN_DEVICE_TURN_PKTS  64u
+#define RN_DEVICE_TURN_BYTES (1u << 20)
+
+struct rn_device {
+    const struct rn_device_ops *ops;
+    struct rn_turn *turn; /* borrows; the thread it lives on */
+    char name[RN_DEVICE_NAME_BYTES];
+    enum rn_link_type link_type;
+    uint32_t caps; /* enum rn_device_cap */
+    uint32_t mtu;  /* largest network packet, without link header; wire length of GSO packets */
+    uint32_t gso_max_bytes; /* largest GSO packet accepted; 0 without TSO/USO */
+    uint16_t batch;         /* packets a read or write handles well at once; >= 1 */
+    uint16_t headroom;      /* bytes the device itself pushes on write */
+    struct rn_mac mac;      /* RN_LINK_ETHERNET only */
+    bool is_closed;
+    struct rn_drop_account drops;
+    /* Called inline by the device; the owner only schedules work in it. */
+    void (*notify)(struct rn_device *dev, unsigned events);
+    void *owner;
+};
+
+static inline void rn_device_notify(struct rn_device *dev, unsigned events)
+{
+    if (dev->notify != NULL)
+        dev->notify(dev, events);
+}
+
+/* Consumes @dev, which may be NULL. Returns NULL. */
+static inline struct rn_device *rn_device_free(struct rn_device *dev)
+{
+    if (dev != NULL)
+        dev->ops->destroy(dev);
+    return NULL;
+}
