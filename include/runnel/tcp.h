@@ -1,0 +1,130 @@
+#pragma once
+/* TCP (RFC 9293) sockets, the forwarder, TCP_INFO. */
+#include <runnel/sock.h>
+
+/* A run of bytes that somebody else owns. */
+struct rn_slice {
+    const uint8_t *ptr;
+    size_t len;
+};
+
+/* Unbound socket. Returns owned. Errors: NOMEM. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_new(struct rn_sock **ret, struct rn_stack *stack);
+
+/* Copies at most @max bytes out. Returns how many (> 0), 0 at the end of the stream, or WOULD_BLOCK,
+ * CONN_RESET, TIMED_OUT, NOT_CONNECTED (an error is returned once, then 0). */
+RN_PUBLIC RN_MUST_USE int64_t rn_tcp_read(struct rn_sock *sock, void *to, size_t max);
+/* Lends what is readable without copying: fills at most @max slices, valid until the next call that consumes or the end
+ * of the turn. Returns their number, 0 at end of stream, or errors as rn_tcp_read. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_peek_views(struct rn_sock *sock, struct rn_slice *views,
+                                            unsigned max);
+/* Takes @len bytes off the front of what is readable (at most that much); the window reopens. */
+RN_PUBLIC void rn_tcp_consume(struct rn_sock *sock, size_t len);
+
+enum rn_write_flag {
+    RN_WRITE_MORE = 1 << 0, /* more follows: hold back a partial segment (MSG_MORE) */
+};
+
+/* Copies as much as the send buffer takes. Returns how many bytes (> 0), WOULD_BLOCK (RN_WRITABLE follows),
+ * CLOSED_FOR_SEND, CONN_RESET, NOT_CONNECTED. Sent at the end of the turn. */
+RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len,
+                                           unsigned flags);
+/* Queues the caller's memory without copying; it must not change until @release(@arg) is called (as an event, when
+ * acknowledged or the connection is gone). All or nothing. Returns len or errors as rn_tcp_write. */
+RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_slice bytes,
+                                               void (*release)(void *arg), void *arg);
+/* Bytes rn_tcp_write would take now. */
+RN_PUBLIC size_t rn_tcp_send_room(const struct rn_sock *sock);
+
+/* Copies in the controllers' names: "cubic" (default), "reno". Errors: NOT_FOUND. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_set_congestion(struct rn_sock *sock, const char *name);
+RN_PUBLIC const char *rn_tcp_congestion(const struct rn_sock *sock);
+
+/* RFC 9293 §3.3.2 names, numbered as Linux does. */
+enum rn_tcp_state {
+    RN_TCP_ESTABLISHED = 1,
+    RN_TCP_SYN_SENT,
+    RN_TCP_SYN_RCVD,
+    RN_TCP_FIN_WAIT_1,
+    RN_TCP_FIN_WAIT_2,
+    RN_TCP_TIME_WAIT,
+    RN_TCP_CLOSED,
+    RN_TCP_CLOSE_WAIT,
+    RN_TCP_LAST_ACK,
+    RN_TCP_LISTEN,
+    RN_TCP_CLOSING,
+};
+
+RN_PUBLIC const char *rn_tcp_state_name(enum rn_tcp_state state);
+
+enum rn_tcp_ca_state {
+    RN_TCP_CA_OPEN,
+    RN_TCP_CA_DISORDER,
+    RN_TCP_CA_CWR,
+    RN_TCP_CA_RECOVERY,
+    RN_TCP_CA_LOSS
+};
+
+/* A snapshot (TCP_INFO). Windows and counts in bytes unless the name says otherwise. */
+struct rn_tcp_info {
+    enum rn_tcp_state state;
+    enum rn_tcp_ca_state ca_state;
+    bool has_timestamps, has_sack, has_wscale, has_ecn, syn_data_acked;
+    uint8_t snd_wscale, rcv_wscale;
+    uint8_t backoff, retransmits, probes;
+    uint32_t snd_mss, rcv_mss, advmss, pmtu;
+    int64_t rto_ns, ato_ns, srtt_ns, rttvar_ns, min_rtt_ns, rcv_rtt_ns;
+    uint32_t cwnd, ssthresh, snd_wnd, rcv_wnd, rcv_space, reordering_pkts;
+    uint32_t unacked_pkts, sacked_pkts, lost_pkts, retrans_pkts;
+    uint32_t inflight, notsent, delivered_pkts, delivered_ce_pkts;
+    uint64_t bytes_sent, bytes_acked, bytes_received, bytes_retrans;
+    uint32_t total_retrans_pkts, dsack_dups_pkts, reord_seen, rcv_ooo_pkts;
+    uint32_t segs_out, segs_in, data_segs_out, data_segs_in;
+    uint64_t delivery_rate, pacing_rate; /* bytes per second */
+    bool delivery_rate_app_limited;
+    int64_t last_data_sent_ns, last_data_recv_ns, last_ack_recv_ns; /* ago */
+    int64_t busy_ns, rwnd_limited_ns, sndbuf_limited_ns;
+};
+
+/* Errors: BAD_STATE (not TCP). */
+RN_PUBLIC RN_MUST_USE int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret);
+
+/*
+ * Forwarder: sees every SYN that no listener or connection takes, whatever its destination (the NIC must be
+ * promiscuous). Each SYN becomes one request, as an event; retransmitted SYNs are deduplicated while it is open; at most
+ * @max_in_flight requests are open, further SYNs are dropped and counted.
+ */
+struct rn_tcp_forwarder;
+struct rn_tcp_request;
+
+typedef void rn_tcp_forward_fn(struct rn_tcp_request *req, void *arg);
+
+/* One per stack. Returns owned. Errors: EXISTS, NOMEM. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_forwarder_new(struct rn_tcp_forwarder **ret,
+                                               struct rn_stack *stack, unsigned max_in_flight,
+                                               rn_tcp_forward_fn *fn, void *arg);
+/* Consumes @fwd; open requests are reset. Returns NULL. */
+RN_PUBLIC struct rn_tcp_forwarder *rn_tcp_forwarder_free(struct rn_tcp_forwarder *fwd);
+/* The destination the client asked for, and the client. */
+RN_PUBLIC struct rn_endpoint rn_tcp_request_local(const struct rn_tcp_request *req);
+RN_PUBLIC struct rn_endpoint rn_tcp_request_remote(const struct rn_tcp_request *req);
+/* For the caller's own state while the request is open. */
+RN_PUBLIC void rn_tcp_request_set_data(struct rn_tcp_request *req, void *data);
+RN_PUBLIC void *rn_tcp_request_data(const struct rn_tcp_request *req);
+/* Called if the request ends by itself (client sent RST, or gave up, or the stack goes): it is gone afterwards. */
+RN_PUBLIC void rn_tcp_request_on_cancel(struct rn_tcp_request *req,
+                                        void (*fn)(struct rn_tcp_request *req));
+/* Consumes @req: answers the SYN and returns owned a socket in SYN-RCVD, which becomes writable when established.
+ * Errors: NOMEM (the request is then dropped). */
+RN_PUBLIC RN_MUST_USE int rn_tcp_request_accept(struct rn_tcp_request *req, struct rn_sock **ret);
+
+enum rn_tcp_refuse {
+    RN_TCP_REFUSE_RESET,      /* RST: connection refused */
+    RN_TCP_REFUSE_NET,        /* ICMP: network unreachable */
+    RN_TCP_REFUSE_HOST,       /* ICMP: host unreachable */
+    RN_TCP_REFUSE_PROHIBITED, /* ICMP: administratively prohibited */
+    RN_TCP_REFUSE_SILENT,     /* nothing: the client times out */
+};
+
+/* Consumes @req. */
+RN_PUBLIC void rn_tcp_request_refuse(struct rn_tcp_request *req, enum rn_tcp_refuse how);

@@ -1,0 +1,61 @@
+#pragma once
+/* A NIC: its device, its addresses, its output queue, its neighbours, its taps and counters. */
+#include "base/hash.h"
+#include "base/pktq.h"
+#include "base/turn.h"
+#include "dev/device.h"
+#include "stack/proto.h"
+#include <runnel/nic.h>
+
+struct rn_neigh;
+struct rn_neigh_cache;
+
+enum rn_addr_state { RN_ADDR_TENTATIVE, RN_ADDR_PREFERRED, RN_ADDR_DEPRECATED };
+
+struct rn_nic_addr {
+    struct rn_list link;      /* nic->addrs */
+    struct rn_hash_node hash; /* stack-wide table of own addresses is kept by nic_addr.c */
+    struct rn_nic *nic;
+    struct rn_addr addr;
+    uint8_t bits;
+    uint8_t state; /* enum rn_addr_state */
+};
+
+/* Sees packets in and out of a NIC (packet sockets, sniffers). Const data only; runs inline. */
+struct rn_tap {
+    struct rn_list link;
+    void (*fn)(struct rn_tap *tap, const struct rn_pkt *pkt, bool is_out);
+};
+
+struct rn_nic {
+    struct rn_list link; /* stack->nics */
+    struct rn_stack *stack;
+    struct rn_device *device; /* borrows */
+    char name[RN_DEVICE_NAME_BYTES];
+    uint16_t id;
+    bool is_up;
+    uint32_t flags; /* enum rn_nic_flag */
+    struct rn_list addrs;
+    struct rn_pktq out; /* waits for rn_nic_take_output */
+    uint32_t out_max_pkts;
+    struct rn_list taps;
+    struct rn_neigh_cache *neigh[RN_L3_COUNT]; /* owned; NULL on RN_LINK_IP */
+    /* Told when out becomes non-empty: the pump or driver schedules itself. */
+    void (*on_output)(struct rn_nic *nic);
+    void *pump;
+    uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
+};
+
+/* Consumes every packet of @in. Packets start at the link header of the device's link type. */
+void rn_nic_input(struct rn_nic *nic, struct rn_pktq *in);
+/* Consumes @pkt, which starts at the network header: resolves @next_hop through @neigh (NULL on RN_LINK_IP), taps, link
+ * header, queue. Only datagram and forwarded packets are dropped when the queue is full; TCP limits itself. */
+void rn_nic_output(struct rn_nic *nic, struct rn_neigh *neigh, struct rn_pkt *pkt);
+/* Moves at most @max packets into @out, in order. Returns how many. */
+size_t rn_nic_take_output(struct rn_nic *nic, struct rn_pktq *out, size_t max);
+/* Room in the output queue in packets, for senders with back-pressure. */
+bool rn_nic_has_room(const struct rn_nic *nic);
+/* The address record if @addr is assigned to @nic; NULL if not. */
+struct rn_nic_addr *rn_nic_find_addr(const struct rn_nic *nic, struct rn_addr addr);
+void rn_nic_add_tap(struct rn_nic *nic, struct rn_tap *tap);
+void rn_nic_remove_tap(struct rn_tap *tap);

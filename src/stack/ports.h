@@ -1,0 +1,46 @@
+#pragma once
+/*
+ * Port reservations (bind semantics of Linux: SO_REUSEADDR, SO_REUSEPORT, wildcard conflicts, v6only) and ephemeral
+ * ports: RFC 6056 §3.3.4 double-hash selection with the stack's secret.
+ */
+#include "base/hash.h"
+#include "base/hashkey.h"
+#include "stack/proto.h"
+
+struct rn_ports {
+    struct rn_hash table;
+    struct rn_hash_key secret;
+    uint16_t first, last;
+    uint32_t counters[64]; /* RFC 6056 §3.3.4 table of counters */
+};
+
+enum rn_port_flag {
+    RN_PORT_REUSEADDR = 1 << 0,
+    RN_PORT_REUSEPORT = 1 << 1,
+    RN_PORT_LISTENING = 1 << 2, /* a TCP listener: REUSEADDR does not share with it */
+    RN_PORT_V6ONLY = 1 << 3,
+};
+
+/* One reservation, embedded in the socket that holds it. */
+struct rn_port_claim {
+    struct rn_hash_node hash;
+    struct rn_addr addr; /* none: wildcard of both families; 0.0.0.0 and :: as such */
+    uint16_t port;
+    uint16_t nic;
+    uint8_t proto;
+    uint8_t flags;
+    bool is_held;
+};
+
+RN_MUST_USE int rn_ports_init(struct rn_ports *p, const struct rn_alloc *alloc,
+                              const struct rn_hash_key *secret);
+void rn_ports_fini(struct rn_ports *p);
+/* Reserves claim->port for (addr, nic, proto, flags). Errors: PORT_IN_USE. */
+RN_MUST_USE int rn_ports_claim(struct rn_ports *p, struct rn_port_claim *claim);
+/* Picks a free ephemeral port for a connection to @remote and reserves it; a port in use towards other remotes may be
+ * shared if @is_free (called with each candidate) agrees. Errors: NO_PORT. */
+RN_MUST_USE int rn_ports_pick(struct rn_ports *p, struct rn_port_claim *claim,
+                              const struct rn_endpoint *remote,
+                              bool (*is_free)(void *arg, uint16_t port), void *arg);
+/* A no-op when not held. */
+void rn_ports_release(struct rn_ports *p, struct rn_port_claim *claim);
