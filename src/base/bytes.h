@@ -48,6 +48,29 @@ static inline void rn_put_be64(uint8_t *p, uint64_t v)
     rn_put_be32(p + 4, (uint32_t)v);
 }
 
+/* Little endian is spoken by virtio_net_hdr and by our pcapng sections only. */
+static inline uint16_t rn_get_le16(const uint8_t *p)
+{
+    return (uint16_t)((unsigned)p[1] << 8 | p[0]);
+}
+
+static inline uint32_t rn_get_le32(const uint8_t *p)
+{
+    return (uint32_t)rn_get_le16(p + 2) << 16 | rn_get_le16(p);
+}
+
+static inline void rn_put_le16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+static inline void rn_put_le32(uint8_t *p, uint32_t v)
+{
+    rn_put_le16(p, (uint16_t)v);
+    rn_put_le16(p + 2, (uint16_t)(v >> 16));
+}
+
 /* Saturating narrowing: a value that does not fit becomes the largest that does. */
 static inline uint8_t rn_sat_u8(uint64_t v)
 {

@@ -70,6 +70,20 @@ static inline uint64_t rn_read_be64(struct rn_reader *r)
     return v.len != 0 ? rn_get_be64(v.ptr) : 0;
 }
 
+static inline uint16_t rn_read_le16(struct rn_reader *r)
+{
+    struct rn_view v = rn_read_view(r, 2);
+
+    return v.len != 0 ? rn_get_le16(v.ptr) : 0;
+}
+
+static inline uint32_t rn_read_le32(struct rn_reader *r)
+{
+    struct rn_view v = rn_read_view(r, 4);
+
+    return v.len != 0 ? rn_get_le32(v.ptr) : 0;
+}
+
 /* Zeroes @out on a short read. */
 static inline void rn_read_bytes(struct rn_reader *r, void *out, size_t len)
 {

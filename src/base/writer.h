@@ -64,6 +64,22 @@ static inline void rn_write_be64(struct rn_writer *w, uint64_t v)
         rn_put_be64(p, v);
 }
 
+static inline void rn_write_le16(struct rn_writer *w, uint16_t v)
+{
+    uint8_t *p = rn_write_room(w, 2);
+
+    if (p != NULL)
+        rn_put_le16(p, v);
+}
+
+static inline void rn_write_le32(struct rn_writer *w, uint32_t v)
+{
+    uint8_t *p = rn_write_room(w, 4);
+
+    if (p != NULL)
+        rn_put_le32(p, v);
+}
+
 static inline void rn_write_bytes(struct rn_writer *w, const void *bytes, size_t len)
 {
     uint8_t *p = rn_write_room(w, len);
