@@ -1,0 +1,224 @@
+#include "wire/tcp_opts.h"
+
+/* IANA "TCP Option Kind Numbers". */
+enum {
+    KIND_END = 0,
+    KIND_NOP = 1,
+    KIND_MSS = 2,
+    KIND_WSCALE = 3,
+    KIND_SACK_OK = 4,
+    KIND_SACK = 5,
+    KIND_TS = 8,
+    KIND_FASTOPEN = 34,
+};
+
+/* The length fields of those options, kind and length included. */
+enum {
+    LEN_MSS = 4,
+    LEN_WSCALE = 3,
+    LEN_SACK_OK = 2,
+    LEN_SACK_BASE = 2,
+    LEN_SACK_BLOCK = 8,
+    LEN_TS = 10,
+    LEN_FASTOPEN_BASE = 2,
+    LEN_FASTOPEN_MIN = 6, /* RFC 7413 §4.1.1 */
+    LEN_FASTOPEN_MAX = 18,
+};
+
+#define NOP_NOP_TS 0x0101080au
+
+static bool read_mss(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    opts->mss = rn_read_be16(body);
+    opts->has_mss = body->rest.len == 0 && !body->short_read;
+    return opts->has_mss;
+}
+
+static bool read_wscale(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    uint8_t wscale = rn_read_u8(body);
+
+    opts->wscale = wscale > RN_TCP_WSCALE_MAX ? RN_TCP_WSCALE_MAX : wscale;
+    opts->has_wscale = body->rest.len == 0 && !body->short_read;
+    return opts->has_wscale;
+}
+
+static bool read_ts(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    opts->ts_val = rn_read_be32(body);
+    opts->ts_ecr = rn_read_be32(body);
+    opts->has_ts = body->rest.len == 0 && !body->short_read;
+    return opts->has_ts;
+}
+
+static bool read_sack(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    size_t n = body->rest.len / LEN_SACK_BLOCK;
+
+    if (n == 0 || n > RN_TCP_SACK_MAX || body->rest.len % LEN_SACK_BLOCK != 0)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        opts->sack[i].from = rn_seq_of(rn_read_be32(body));
+        opts->sack[i].to = rn_seq_of(rn_read_be32(body));
+    }
+    opts->n_sack = (uint8_t)n;
+    return true;
+}
+
+/* An invalid cookie length means "no such option", not a malformed segment (RFC 7413 §4.1.1). */
+static bool read_fastopen(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    size_t n = body->rest.len;
+
+    if (n != 0 && (n < LEN_FASTOPEN_MIN - LEN_FASTOPEN_BASE ||
+                   n > LEN_FASTOPEN_MAX - LEN_FASTOPEN_BASE || n % 2 != 0))
+        return true;
+    rn_read_bytes(body, opts->cookie, n);
+    opts->cookie_len = (uint8_t)n;
+    opts->has_fastopen = true;
+    return true;
+}
+
+static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader *body)
+{
+    switch (kind) {
+    case KIND_MSS:
+        return read_mss(opts, body);
+    case KIND_WSCALE:
+        return read_wscale(opts, body);
+    case KIND_SACK_OK:
+        opts->sack_ok = body->rest.len == 0;
+        return opts->sack_ok;
+    case KIND_SACK:
+        return read_sack(opts, body);
+    case KIND_TS:
+        return read_ts(opts, body);
+    case KIND_FASTOPEN:
+        return read_fastopen(opts, body);
+    default:
+        return true;
+    }
+}
+
+bool rn_tcp_opts_parse_ts_only(uint32_t *ret_val, uint32_t *ret_ecr, struct rn_view options)
+{
+    struct rn_reader r = rn_reader_of(options);
+
+    if (options.len != RN_TCP_TS_BYTES || rn_read_be32(&r) != NOP_NOP_TS)
+        return false;
+    *ret_val = rn_read_be32(&r);
+    *ret_ecr = rn_read_be32(&r);
+    return true;
+}
+
+bool rn_tcp_opts_parse(struct rn_tcp_opts *ret, struct rn_view options)
+{
+    struct rn_reader r = rn_reader_of(options);
+
+    *ret = (struct rn_tcp_opts){ 0 };
+    ret->has_ts = rn_tcp_opts_parse_ts_only(&ret->ts_val, &ret->ts_ecr, options);
+    if (ret->has_ts)
+        return true;
+
+    while (r.rest.len != 0) {
+        uint8_t kind = rn_read_u8(&r);
+        struct rn_reader body;
+        uint8_t len;
+
+        if (kind == KIND_END)
+            return true;
+        if (kind == KIND_NOP)
+            continue;
+        len = rn_read_u8(&r);
+        if (len < 2)
+            return false;
+        body = rn_reader_of(rn_read_view(&r, len - 2u));
+        if (r.short_read || !read_option(ret, kind, &body))
+            return false;
+    }
+    return true;
+}
+
+static size_t fastopen_padding(const struct rn_tcp_opts *opts)
+{
+    return (4 - (LEN_FASTOPEN_BASE + (size_t)opts->cookie_len) % 4) % 4;
+}
+
+size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts)
+{
+    size_t n = 0;
+
+    if (opts->has_mss)
+        n += LEN_MSS;
+    if (opts->has_ts)
+        n += RN_TCP_TS_BYTES; /* SACK permitted takes the place of its two NOPs */
+    else if (opts->sack_ok)
+        n += 4;
+    if (opts->has_wscale)
+        n += 4;
+    if (opts->n_sack != 0)
+        n += 4 + (size_t)opts->n_sack * LEN_SACK_BLOCK;
+    if (opts->has_fastopen)
+        n += LEN_FASTOPEN_BASE + (size_t)opts->cookie_len + fastopen_padding(opts);
+    return n;
+}
+
+static void write_kind(struct rn_writer *w, uint8_t kind, uint8_t len)
+{
+    rn_write_u8(w, kind);
+    rn_write_u8(w, len);
+}
+
+static void write_nops(struct rn_writer *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        rn_write_u8(w, KIND_NOP);
+}
+
+static void write_sack_ok_and_ts(const struct rn_tcp_opts *opts, struct rn_writer *w)
+{
+    if (!opts->has_ts) {
+        write_nops(w, 2);
+        write_kind(w, KIND_SACK_OK, LEN_SACK_OK);
+        return;
+    }
+    if (opts->sack_ok)
+        write_kind(w, KIND_SACK_OK, LEN_SACK_OK);
+    else
+        write_nops(w, 2);
+    write_kind(w, KIND_TS, LEN_TS);
+    rn_write_be32(w, opts->ts_val);
+    rn_write_be32(w, opts->ts_ecr);
+}
+
+static void write_sack(const struct rn_tcp_opts *opts, struct rn_writer *w)
+{
+    write_nops(w, 2);
+    write_kind(w, KIND_SACK, (uint8_t)(LEN_SACK_BASE + opts->n_sack * LEN_SACK_BLOCK));
+    for (unsigned i = 0; i < opts->n_sack; i++) {
+        rn_write_be32(w, opts->sack[i].from.v);
+        rn_write_be32(w, opts->sack[i].to.v);
+    }
+}
+
+void rn_tcp_opts_emit(const struct rn_tcp_opts *opts, struct rn_writer *w)
+{
+    if (opts->has_mss) {
+        write_kind(w, KIND_MSS, LEN_MSS);
+        rn_write_be16(w, opts->mss);
+    }
+    if (opts->has_ts || opts->sack_ok)
+        write_sack_ok_and_ts(opts, w);
+    if (opts->has_wscale) {
+        write_nops(w, 1);
+        write_kind(w, KIND_WSCALE, LEN_WSCALE);
+        rn_write_u8(w, opts->wscale);
+    }
+    if (opts->n_sack != 0)
+        write_sack(opts, w);
+    if (opts->has_fastopen) {
+        write_kind(w, KIND_FASTOPEN, (uint8_t)(LEN_FASTOPEN_BASE + opts->cookie_len));
+        rn_write_bytes(w, opts->cookie, opts->cookie_len);
+        write_nops(w, fastopen_padding(opts));
+    }
+}
