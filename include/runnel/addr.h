@@ -57,11 +57,32 @@ static inline bool rn_addr_eq(struct rn_addr a, struct rn_addr b)
 }
 
 /* From a host-order number: 0x7f000001 is 127.0.0.1. */
-RN_PUBLIC struct rn_addr rn_addr_v4(uint32_t host_order);
-RN_PUBLIC struct rn_addr rn_addr_v6(const uint8_t bytes[16]);
+static inline struct rn_addr rn_addr_v4(uint32_t host_order)
+{
+    return (struct rn_addr){ .b = { [10] = 0xff,
+                                    [11] = 0xff,
+                                    [12] = (uint8_t)(host_order >> 24),
+                                    [13] = (uint8_t)(host_order >> 16),
+                                    [14] = (uint8_t)(host_order >> 8),
+                                    [15] = (uint8_t)host_order } };
+}
+
+static inline bool rn_addr_is_v4(struct rn_addr a)
+{
+    return a.w[0] == 0 && (a.b[8] | a.b[9]) == 0 && (a.b[10] & a.b[11]) == 0xff;
+}
+
 /* Host-order number of a v4 address; 0 if it is none. */
-RN_PUBLIC uint32_t rn_addr_to_v4(struct rn_addr a);
-RN_PUBLIC bool rn_addr_is_v4(struct rn_addr a);
+static inline uint32_t rn_addr_to_v4(struct rn_addr a)
+{
+    uint32_t v =
+        (uint32_t)a.b[12] << 24 | (uint32_t)a.b[13] << 16 | (uint32_t)a.b[14] << 8 | a.b[15];
+
+    return rn_addr_is_v4(a) ? v : 0;
+}
+
+/* From wire order. A v4-mapped address is IPv4 from here on. */
+RN_PUBLIC struct rn_addr rn_addr_v6(const uint8_t bytes[16]);
 /* RN_FAMILY_NONE for the zero value. */
 RN_PUBLIC enum rn_family rn_addr_family(struct rn_addr a);
 RN_PUBLIC bool rn_addr_is_any(struct rn_addr a);        /* 0.0.0.0, ::, none */
@@ -72,12 +93,13 @@ RN_PUBLIC bool rn_addr_is_link_local(struct rn_addr a); /* 169.254/16, fe80::/10
 /* Total order for sorted output: none < IPv4 < IPv6, then by bytes. < 0, 0, > 0. */
 RN_PUBLIC int rn_addr_cmp(struct rn_addr a, struct rn_addr b);
 
-/* RFC 4291 §2.2 and dotted quads; RFC 5952 on output. A zone ("%eth0") is not accepted here.
+/* RFC 4291 §2.2 and dotted quads without leading zeros; RFC 5952 on output. A zone ("%eth0") is not accepted
+ * here. "::" yields the zero value; "::ffff:1.2.3.4" is the IPv4 address.
  * Errors: PARSE. */
 RN_PUBLIC RN_MUST_USE int rn_addr_parse(const char *text, struct rn_addr *ret);
 /* Writes at most RN_ADDR_TEXT_BYTES with NUL, returns @buf. "none" is written as "-". */
 RN_PUBLIC char *rn_addr_print(struct rn_addr a, char buf[RN_ADDR_TEXT_BYTES]);
-/* "1.2.3.4:80", "[::1]:80". Errors: PARSE. */
+/* "1.2.3.4:80", "[::1]:80", "[fe80::1%3]:80" (the NIC's id), "*:80" or "[::]:80" for any address. Errors: PARSE. */
 RN_PUBLIC RN_MUST_USE int rn_endpoint_parse(const char *text, struct rn_endpoint *ret);
 RN_PUBLIC char *rn_endpoint_print(const struct rn_endpoint *e, char buf[RN_ENDPOINT_TEXT_BYTES]);
 

@@ -3,6 +3,7 @@
  * Payload buffers: refcounted, non-atomic, read-only once shared (refs > 1). Three kinds: pool slabs of 2 KiB and
  * of 68 KiB, and memory lent by an application, which gets a release callback as an event.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,11 @@ static inline struct rn_buf *rn_buf_ref(struct rn_buf *buf)
 {
     buf->refs++;
     return buf;
+}
+/* Nobody else looks at it, and it is ours. */
+static inline bool rn_buf_is_writable(const struct rn_buf *buf)
+{
+    return buf->refs == 1 && buf->class != RN_BUF_LENT;
 }
 /* Consumes one reference; @buf may be NULL. */
 void rn_buf_unref(struct rn_buf *buf);

@@ -30,6 +30,14 @@ static inline uint64_t rn_get_be64(const uint8_t *p)
     return (uint64_t)rn_get_be32(p) << 32 | rn_get_be32(p + 4);
 }
 
+/* Little-endian: SipHash, capture files and dumps; no Internet protocol. */
+static inline uint64_t rn_get_le64(const uint8_t *p)
+{
+    return (uint64_t)p[7] << 56 | (uint64_t)p[6] << 48 | (uint64_t)p[5] << 40 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[3] << 24 | (uint64_t)p[2] << 16 |
+           (uint64_t)p[1] << 8 | p[0];
+}
+
 static inline void rn_put_be16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8);

@@ -86,7 +86,10 @@ struct rn_pkt {
     uint8_t tos;        /* DS field and ECN, both ways */
     uint8_t queue;      /* device queue it came from or should leave by */
     uint32_t flow_hash; /* 0 unknown */
-    int64_t time_ns;    /* input: arrival; output: earliest departure, 0 now */
+    uint16_t
+        head_pulled; /* bytes pulled off the head and not overwritten since: see rn_pkt_unpull() */
+    uint16_t frag_pulled; /* the same of frags[0] */
+    int64_t time_ns;      /* input: arrival; output: earliest departure, 0 now */
     struct rn_frag frags[RN_PKT_FRAGS_MAX];
     uint8_t head[RN_PKT_HEAD_BYTES];
 };
@@ -97,6 +100,8 @@ struct rn_pkt *rn_pkt_new(struct rn_pool *pool);
 void rn_pkt_free(struct rn_pkt *pkt);
 /* Consumes @pkt: counts, traces, frees. The only way to lose a packet. */
 void rn_pkt_drop(struct rn_pkt *pkt, enum rn_drop why);
+/* Where packets without an account of their own are counted. */
+struct rn_drop_account *rn_pool_drops(struct rn_pool *pool);
 const char *rn_drop_text(enum rn_drop why);
 const char *rn_drop_name(enum rn_drop why);
 
@@ -107,14 +112,20 @@ struct rn_pkt *rn_pkt_from_bytes(struct rn_pool *pool, const void *bytes, size_t
 
 /* Room for @n header bytes in front of the packet; NULL when the headroom is used up. Adjusts csum_start, gso_hdr. */
 uint8_t *rn_pkt_push(struct rn_pkt *pkt, size_t n);
-/* Takes @n bytes off the front; @n <= pkt->len (rn_assert). Adjusts csum_start, gso_hdr (saturating at 0). */
+/* Takes @n bytes off the front; @n <= pkt->len (rn_assert). Adjusts csum_start, gso_hdr (saturating at 0). Buffers that
+ * are emptied are let go, but for the last one: its bytes stay readable. */
 void rn_pkt_pull(struct rn_pkt *pkt, size_t n);
+/* The @n bytes that were pulled last, in front of the packet; NULL when they are not there (any more): after a push,
+ * after rn_pkt_own_front(), or when they did not lie in one piece. Borrowed from @pkt. */
+const uint8_t *rn_pkt_pulled(const struct rn_pkt *pkt, size_t n);
+/* Puts the @n bytes pulled last back in front (an ICMP error quotes the network header). false: not there any more. */
+RN_MUST_USE bool rn_pkt_unpull(struct rn_pkt *pkt, size_t n);
 /* Cuts the packet to @len bytes (link padding); @len <= pkt->len. */
 void rn_pkt_trim(struct rn_pkt *pkt, size_t len);
 /* The contiguous bytes at the front: the head if it has any, else frags[0]. Borrowed from @pkt. */
 struct rn_view rn_pkt_front(const struct rn_pkt *pkt);
-/* Makes the first @n bytes contiguous and private in the head, so that they may be rewritten (n <= headroom left);
- * returns them or NULL when @n does not fit or exceeds the packet. */
+/* Makes the first @n bytes contiguous and private in the head, so that they may be rewritten; returns them, or NULL when
+ * @n exceeds RN_PKT_HEAD_BYTES or the packet. */
 uint8_t *rn_pkt_own_front(struct rn_pkt *pkt, size_t n);
 /* Appends a reference to @len bytes at @off of @buf (takes its own reference). false: no frag slot left. */
 RN_MUST_USE bool rn_pkt_append_ref(struct rn_pkt *pkt, struct rn_buf *buf, uint32_t off,
@@ -128,7 +139,8 @@ unsigned rn_pkt_views(const struct rn_pkt *pkt, size_t off, struct rn_view *view
 
 /* Folded, not complemented Internet sum over [off, off + len) of the packet, seeded with @sum. */
 uint16_t rn_pkt_checksum(const struct rn_pkt *pkt, size_t off, size_t len, uint32_t sum);
-/* Completes a PARTIAL checksum in place (owning the header bytes first). false: cannot (malformed offsets). */
+/* Completes a PARTIAL checksum in place, on bytes it makes private first. A sum of zero is written as 0xffff, its equal,
+ * since zero means "none" to UDP (RFC 768). false: cannot (offsets outside the packet, or out of memory). */
 RN_MUST_USE bool rn_pkt_complete_checksum(struct rn_pkt *pkt);
 
 /* The largest packet this becomes on a wire: header + gso_size for GSO packets, else len. The only length that is

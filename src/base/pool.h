@@ -23,7 +23,8 @@ struct rn_pool_stats {
     size_t pkts_in_use;
     size_t small_in_use;
     size_t big_in_use;
-    uint64_t failures; /* requests refused by budget or allocator */
+    size_t lent_in_use; /* memory of applications that a buffer still refers to */
+    uint64_t failures;  /* requests refused by budget or allocator */
 };
 
 /* Returns owned. Errors: NOMEM. Copies @alloc. */

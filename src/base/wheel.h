@@ -11,8 +11,8 @@
 
 #define RN_WHEEL_TICK_SHIFT 16
 #define RN_WHEEL_SLOT_BITS  6
-#define RN_WHEEL_LEVELS                                                                            \
-    7 /* 2^(16 + 42) ns: more than nine years ahead; later deadlines are clamped and re-armed */
+/* 8 * 6 bits of ticks reach every int64 deadline, so nothing is clamped. */
+#define RN_WHEEL_LEVELS 8
 
 struct rn_timer {
     struct rn_list link;
@@ -24,6 +24,7 @@ struct rn_wheel {
     uint64_t tick; /* all ticks <= this one have been run */
     uint64_t occupied[RN_WHEEL_LEVELS];
     struct rn_list slots[RN_WHEEL_LEVELS][1 << RN_WHEEL_SLOT_BITS];
+    struct rn_list due; /* armed for a tick that has been run: fires at the next advance */
     size_t n_armed;
 };
 
@@ -36,7 +37,8 @@ static inline bool rn_timer_is_armed(const struct rn_timer *timer)
 {
     return rn_list_is_linked(&timer->link);
 }
-/* Fires every timer due at @now_ns, in deadline order of ticks; returns how many. */
+/* Fires every timer due at @now_ns, in deadline order of ticks; returns how many. What a timer arms for the past waits
+ * for the next advance, so that one that re-arms itself cannot hold us here. */
 size_t rn_wheel_advance(struct rn_wheel *wheel, int64_t now_ns);
 /* When advance has something to do next (never later than the earliest deadline rounded up to its tick, possibly
  * earlier for far timers that must cascade); INT64_MAX when nothing is armed. */

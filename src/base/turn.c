@@ -1,0 +1,90 @@
+#include "base/turn.h"
+
+void rn_turn_init(struct rn_turn *turn, struct rn_pool *pool, const uint8_t seed[16],
+                  int64_t now_ns)
+{
+    *turn = (struct rn_turn){ .now_ns = now_ns, .pool = pool };
+    rn_wheel_init(&turn->wheel, now_ns);
+    for (unsigned phase = 0; phase < RN_PHASE_COUNT; phase++)
+        rn_list_init(&turn->tasks[phase]);
+    rn_rand_init(&turn->rand, seed);
+}
+
+static bool has_tasks(const struct rn_turn *turn)
+{
+    for (unsigned phase = 0; phase < RN_PHASE_COUNT; phase++) {
+        if (!rn_list_is_empty(&turn->tasks[phase]))
+            return true;
+    }
+    return false;
+}
+
+void rn_turn_fini(struct rn_turn *turn)
+{
+    rn_assert(!turn->is_open);
+    rn_assert(turn->wheel.n_armed == 0);
+    rn_assert(!has_tasks(turn));
+}
+
+void rn_turn_begin(struct rn_turn *turn, int64_t now_ns)
+{
+    rn_assert(!turn->is_open);
+    turn->now_ns = rn_max_i64(turn->now_ns, now_ns);
+    turn->is_open = true;
+    turn->n_turns++;
+}
+
+/* What a task schedules for its own phase waits for the next round: the list is taken off first. */
+static void run_phase(struct rn_turn *turn, enum rn_phase phase)
+{
+    struct rn_list running;
+    struct rn_list *node;
+
+    rn_list_init(&running);
+    rn_list_splice_back(&running, &turn->tasks[phase]);
+    while ((node = rn_list_pop_front(&running)) != NULL) {
+        struct rn_task *task = rn_list_entry(node, struct rn_task, link);
+
+        task->run(task);
+    }
+}
+
+static void run_round(struct rn_turn *turn)
+{
+    (void)rn_wheel_advance(&turn->wheel, turn->now_ns);
+    for (unsigned phase = 0; phase < RN_PHASE_COUNT; phase++)
+        run_phase(turn, (enum rn_phase)phase);
+}
+
+void rn_turn_end(struct rn_turn *turn)
+{
+    unsigned rounds = 0;
+
+    rn_assert(turn->is_open);
+    do {
+        run_round(turn);
+        rounds++;
+    } while (rounds < RN_TURN_ROUNDS_MAX && rn_turn_deadline_ns(turn) <= turn->now_ns);
+    turn->is_open = false;
+}
+
+int64_t rn_turn_deadline_ns(const struct rn_turn *turn)
+{
+    if (has_tasks(turn))
+        return turn->now_ns;
+    return rn_wheel_deadline_ns(&turn->wheel);
+}
+
+void rn_turn_schedule(struct rn_turn *turn, enum rn_phase phase, struct rn_task *task)
+{
+    if (rn_list_is_linked(&task->link))
+        return;
+    rn_list_push_back(&turn->tasks[phase], &task->link);
+    if (!turn->is_open && turn->on_pending != NULL)
+        turn->on_pending(turn->on_pending_arg);
+}
+
+void rn_turn_unschedule(struct rn_task *task)
+{
+    rn_list_remove(&task->link);
+}
