@@ -17,7 +17,7 @@
 
 struct rn_tcp;
 struct rn_tcp_flight; /* tcp/flight.h */
-struct rn_tcp_ooo;    /* tcp/reorder.c */
+struct rn_tcp_rx;     /* tcp/reorder.h */
 struct rn_tcp_listen; /* tcp/listen.h */
 struct rn_tcp_cc_ops; /* tcp/cc.h */
 
@@ -43,8 +43,8 @@ static inline rn_seq rn_tcp_seg_end(const struct rn_tcp_seg *seg)
 }
 
 struct rn_tcp_snd {
-    rn_seq una;       /* oldest unacknowledged */
-    rn_seq nxt;       /* next new to send */
+    rn_seq una;       /* oldest unacknowledged; iss until our SYN is acknowledged */
+    rn_seq nxt;       /* next new to send; iss when the SYN was not sent yet */
     rn_seq max;       /* highest ever sent; nxt <= max, less only after a timeout */
     uint32_t wnd;     /* scaled peer window, from una */
     uint32_t wnd_max; /* largest ever seen, for SWS avoidance */
@@ -62,27 +62,38 @@ struct rn_tcp_snd {
 
 struct rn_tcp_rcv {
     rn_seq nxt;
-    rn_seq wup;             /* rcv.nxt when we last sent a window */
-    uint32_t wnd;           /* window advertised at wup; the right edge wup + wnd never shrinks */
-    uint32_t queued;        /* bytes readable */
-    uint32_t buf_max;       /* receive buffer limit, auto-tuned unless fixed */
-    uint32_t charged;       /* true bytes of memory held by queue and reorder store */
-    struct rn_pktq queue;   /* readable packets, first may be partly consumed */
-    struct rn_tcp_ooo *ooo; /* out-of-order store; NULL when there is none */
+    rn_seq wup;           /* rcv.nxt when we last sent a window */
+    uint32_t wnd;         /* window advertised at wup; the right edge wup + wnd never shrinks */
+    uint32_t queued;      /* bytes readable */
+    uint32_t buf_max;     /* receive buffer limit, auto-tuned unless fixed */
+    uint32_t charged;     /* true bytes of memory held by queue and reorder store */
+    struct rn_pkt *first; /* readable packets in order, linked by pkt->next; fronts are consumed */
+    struct rn_pkt *last;
+    struct rn_tcp_rx *rx; /* reorder store, SACK blocks, auto-tuning; NULL when not needed */
     uint32_t ts_recent;
-    int64_t ts_recent_ns; /* when it was stored: RFC 7323 §5.5, 24 days */
+    uint32_t ts_recent_s; /* when it was stored, in s: RFC 7323 §5.5, 24 days */
     rn_seq last_ack_sent; /* RFC 7323 §4.3 */
     uint16_t mss_est;     /* estimate of the peer's segment size, for delayed ACKs */
     uint8_t wscale;       /* shift of windows we send */
     uint8_t pending_segs; /* full-sized segments since the last ACK */
 };
 
+/* Microseconds hold every RTT there is (71 minutes) in half the bytes; a sample of less counts as 1 us. */
 struct rn_tcp_rtt {
-    int64_t srtt_ns; /* 0: no sample yet */
-    int64_t rttvar_ns;
-    int64_t rto_ns;
-    int64_t min_ns;
-    uint8_t backoff; /* doublings of rto in force */
+    uint32_t srtt_us; /* 0: no sample yet */
+    uint32_t rttvar_us;
+    uint32_t rto_us;
+    uint32_t min_us;
+    uint8_t backoff;    /* doublings of rto in force */
+    uint8_t quick_acks; /* segments still to be answered at once: start of slow start at the peer */
+};
+
+/* struct rn_tcp_cc.ecn, bits (RFC 3168 §6.1). */
+enum rn_tcp_ecn {
+    RN_TCP_ECN_WANTED = 1 << 0, /* ask for it, or grant it */
+    RN_TCP_ECN_ON = 1 << 1,     /* negotiated: new data is sent as ECT(0) */
+    RN_TCP_ECN_ECHO = 1 << 2,   /* CE arrived: every ACK carries ECE until the peer sends CWR */
+    RN_TCP_ECN_CWR = 1 << 3,    /* we reduced cwnd: the next new data carries CWR */
 };
 
 struct rn_tcp_cc {
@@ -95,7 +106,7 @@ struct rn_tcp_cc {
     void *state; /* controller's own, owned; NULL until first needed */
 };
 
-enum rn_tcp_flag {
+enum rn_tcp_conn_flag {
     RN_TCPF_TS = 1u << 0,     /* timestamps negotiated */
     RN_TCPF_SACK = 1u << 1,   /* SACK negotiated */
     RN_TCPF_WSCALE = 1u << 2, /* window scaling negotiated */
@@ -147,38 +158,40 @@ enum rn_tcp_timer {
 
 struct rn_tcp {
     struct rn_sock sock;  /* first: rn_sock_ops recover us by cast-free container_of */
-    uint32_t flags;       /* enum rn_tcp_flag */
+    uint32_t flags;       /* enum rn_tcp_conn_flag */
     uint8_t state;        /* enum rn_tcp_state; written by rn_tcp_move() only */
     uint8_t persist_kind; /* what T_RTO means now: enum in timers.c */
     uint8_t probes;       /* unanswered keepalive or zero-window probes */
     uint8_t syn_retries;
     struct rn_tcp_snd snd;
+    rn_seq iss;
     struct rn_tcp_rcv rcv;
     struct rn_tcp_flight *flight; /* NULL when nothing is queued or in flight */
-    struct rn_task output;        /* OUTPUT phase: rn_tcp_flush */
-    struct rn_tcp_rtt rtt;
+    struct rn_task output;        /* OUTPUT phase: rn_tcp_flush; at the end, the reaper of conn.c */
     struct rn_tcp_cc cc;
     struct rn_timer timer;
-    uint32_t
-        due[RN_TCP_T_COUNT]; /* deadlines in wheel ticks relative to .timer_base; 0: not armed */
-    int64_t timer_base_ns;
+    uint32_t due[RN_TCP_T_COUNT]; /* deadlines in wheel ticks modulo 2^32; 0: not armed */
+    struct rn_tcp_rtt rtt;
     struct rn_flow flow;
     uint32_t ts_offset; /* added to our timestamp clock, RFC 7323 §5.4 */
-    rn_seq iss;
     rn_seq irs;
-    int64_t last_recv_ns;     /* any segment: keepalive */
-    struct rn_tcp_cold *cold; /* NULL: all defaults */
+    uint32_t last_recv_ms;      /* any segment: keepalive; milliseconds modulo 2^32 */
+    uint32_t last_challenge_ms; /* RFC 5961 §7 limit, this connection's own */
+    struct rn_tcp_cold *cold;   /* NULL: all defaults */
     struct rn_tcp_listen
         *listen; /* of a listener; or, while in SYN-RCVD or unaccepted, the listener we belong to */
-    struct rn_list accept_link; /* listener's half-open or accept queue; orphan list after close */
+    struct rn_list link; /* in one list always: its listener's half-open or accept queue, else the
+                            stack's conns */
     struct rn_tcp_count count;
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 512,
+               "what an idle connection costs, DESIGN 2.3");
 
 /* Per-stack TCP state (rn_l4_ops.attach). */
 struct rn_tcp_stack {
     struct rn_stack *stack;
-    struct rn_list
-        conns; /* every connection with an owner, for teardown; through a node in conn.c */
+    struct rn_list conns; /* every connection that is in no listener's queue */
     struct rn_tcp_forwarder *forwarder;
     void (*on_probe)(const struct rn_tcp *conn, const struct rn_tcp_seg *seg,
                      void *arg); /* observer: rn_tcp_probe */
@@ -235,8 +248,19 @@ void rn_tcp_segment_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 void rn_tcp_rcv_data(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* The window to advertise now, unscaled bytes; SWS-avoiding, never shrinking the right edge (RFC 9293 §3.8.6.2.2). */
 uint32_t rn_tcp_rcv_window(struct rn_tcp *conn);
-/* Up to @max blocks to report: DSACK first, then most recent (RFC 2018 §4, 2883). Returns how many. */
+/* A segment with an ACK leaves now: returns its window field and accounts both as sent (right edge, last_ack_sent, no
+ * ACK owed any more). Only build.c calls it. */
+uint16_t rn_tcp_rcv_announce(struct rn_tcp *conn, uint16_t flags);
+/* Up to @max blocks to report: DSACK first, then most recent (RFC 2018 §4, 2883). Returns how many. A DSACK is reported
+ * once. */
 unsigned rn_tcp_rcv_sack_blocks(struct rn_tcp *conn, struct rn_tcp_sack_block *ret, unsigned max);
+
+/* --- opts.c: which options a segment carries --------------------------------------------------------------- */
+enum rn_tcp_opts_kind { RN_TCP_OPTS_SYN, RN_TCP_OPTS_SYN_ACK, RN_TCP_OPTS_SEGMENT };
+/* Fills @ret for a segment that leaves now (a pending DSACK is taken by it). */
+void rn_tcp_opts_for(struct rn_tcp *conn, enum rn_tcp_opts_kind kind, struct rn_tcp_opts *ret);
+/* Bytes rn_tcp_opts_for(SEGMENT) would take now: timestamps, and SACK blocks while there is something to report. */
+uint32_t rn_tcp_opts_segment_bytes(const struct rn_tcp *conn);
 /* Answers a segment for no connection with RST, rate limited (RFC 9293 §3.10.7.1). @pkt borrowed. */
 void rn_tcp_reset_unknown(struct rn_nic *nic, const struct rn_ip_in *ip,
                           const struct rn_tcp_seg *seg);
@@ -258,15 +282,17 @@ size_t rn_tcp_snd_room(const struct rn_tcp *conn);
 /* All queued data is sent or dropped: used by conn_end. Frees the flight. */
 void rn_tcp_snd_clear(struct rn_tcp *conn);
 /* An acceptable ACK arrived (snd.una <= ack <= snd.max, already checked): what it means for the send queue, RTT, loss
- * detection, cwnd, window. @seg->wnd is scaled. */
+ * detection, cwnd, window. @seg->wnd is scaled. That our FIN was acknowledged (FIN_SENT and una == max) the input side
+ * sees for itself; FIN_SENT is moved by snd.c when the FIN leaves. */
 void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* ICMP told of a smaller path, or the route changed: recompute snd.mss; resend what is too big. */
 void rn_tcp_mtu_changed(struct rn_tcp *conn);
-/* SYN, SYN+ACK: sends (or resends) it with options; arms the timer. */
+/* SYN (in SYN-SENT) or SYN+ACK (in SYN-RCVD): sends or resends it at iss with options; arms the timer. */
 void rn_tcp_send_syn(struct rn_tcp *conn);
 /* Effective MSS for what we send: path MTU, peer MSS, options in use. */
 uint16_t rn_tcp_mss_now(const struct rn_tcp *conn);
-/* Starting values when the handshake is done: cwnd = IW10 (RFC 6928), RTT sample of the SYN, controller. */
+/* Starting values when the handshake is done: cwnd = IW10 (RFC 6928), controller, mss. The input side calls it before it
+ * gives the ACK of our SYN to rn_tcp_ack_in, which advances una over the SYN and takes the RTT sample. */
 void rn_tcp_snd_established(struct rn_tcp *conn);
 /* Our timestamp clock (ms) for this connection. */
 uint32_t rn_tcp_ts_now(const struct rn_tcp *conn);
