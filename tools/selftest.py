@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""A checker that cannot fail checks nothing: each is shown a good tree and several bad ones.
+
+usage: selftest.py            prints TAP
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+GOOD = "#pragma once\n#include <stdint.h>\nint rn_good(int a);\n"
+LONG_FUNCTION = "int f(void)\n{\n" + "    ;\n" * 100 + "}\n"
+LINE_COMMENT = "int x; /" + "/ old style\n"
+LATER = "/* TO" + "DO later */\n"
+MACHINE_PATH = "see /wo" + "rk/somewhere\n"
+
+# what is shown, to whom, its files, the words of the complaint (none: it must pass)
+CASES = [
+    ("layers: lower is seen", "layers", {"src/base/a.h": GOOD, "src/wire/b.c": '#include "base/a.h"\n'}, None),
+    ("layers: upward", "layers", {"src/base/a.c": '#include "wire/b.h"\n'}, "base/ may not know wire/"),
+    ("layers: host and io are strangers", "layers", {"src/host/a.c": '#include "io/b.h"\n'}, "may not know io/"),
+    ("layers: tcp is above ip", "layers", {"src/ip/a.c": '#  include "tcp/b.h"\n'}, "ip/ may not know tcp/"),
+    ("layers: a test may join layers", "layers", {"src/ip/a_test.c": '#include "sock/b.h"\n'}, None),
+    ("layers: no folder", "layers", {"src/base/a.c": '#include "b.h"\n'}, "folder/file.h"),
+    ("layers: libc in the core", "layers", {"src/tcp/a.c": "#include <stdio.h>\n"}, "not for the core"),
+    ("layers: libc above the core", "layers", {"src/io/a.c": "#include <stdio.h>\n"}, None),
+    ("layers: unknown folder", "layers", {"src/misc/a.c": "int x;\n"}, "has no row"),
+    ("layers: conditional code", "layers", {"src/io/a.c": "#ifdef __linux__\n#endif\n"}, "#if is for"),
+    ("layers: platform in a public header", "layers", {"include/runnel/a.h": "#include <linux/tcp.h>\n"},
+     "in a public header"),
+    ("layers: nothing to check", "layers", {"README": "\n"}, "0 files"),
+    ("size: small", "size", {"src/base/a.c": "int f(void)\n{\n}\n"}, None),
+    ("size: file", "size", {"src/base/a.c": "\n" * 801}, "at most 800"),
+    ("size: test file", "size", {"src/base/a_test.c": "\n" * 1201}, "at most 1200"),
+    ("size: test file has more room", "size", {"src/base/a_test.c": "\n" * 801}, None),
+    ("size: header", "size", {"src/base/a.h": "\n" * 401}, "at most 400"),
+    ("size: function", "size", {"src/base/a.c": LONG_FUNCTION}, "f() has 102 lines"),
+    ("words: clean", "words", {"a.c": '/* http://example.org */\nchar *u = "a//b";\n'}, None),
+    ("words: line comment", "words", {"a.c": LINE_COMMENT}, "comments are"),
+    ("words: later", "words", {"a.c": LATER}, "promise for later"),
+    ("words: machine", "words", {"README.md": MACHINE_PATH}, "path of one machine"),
+    ("words: libc", "words", {"a.c": "    strcpy(a, b);\n"}, "unbounded"),
+    ("headers: alone", "headers", {"src/base/a.h": GOOD}, None),
+    ("headers: needs another", "headers", {"src/base/a.h": "#pragma once\nuint8_t f(void);\n"}, "compile alone"),
+    ("headers: not twice", "headers", {"src/base/a.h": "struct a {\n    int b;\n};\n"}, "compile alone"),
+    ("core: pure", "core", {"src/base/a.c": "int f(int a);\nint f(int a)\n{\n    return a;\n}\n"}, None),
+    ("core: const tables of pointers", "core",
+     {"src/base/a.c": "int f(void);\nint f(void)\n{\n    return 1;\n}\nint (*const t[])(void);\n"
+                      "int (*const t[])(void) = { f };\n"}, None),
+    ("core: a system call", "core",
+     {"src/base/a.c": "int getpid(void);\nint f(void);\nint f(void)\n{\n    return getpid();\n}\n"}, "calls getpid"),
+    ("core: a global", "core", {"src/base/a.c": "int counter = 1;\n"}, "state of its own"),
+    ("core: a static", "core",
+     {"src/base/a.c": "int f(void);\nint f(void)\n{\n    static int n;\n    return n++;\n}\n"}, "state of its own"),
+]
+
+
+def command_of(checker, root, files):
+    if checker == "headers":
+        return [TOOLS / "check-headers.sh", "cc", root]
+    if checker == "core":
+        return [TOOLS / "check-core.sh", "cc", root, *files]
+    return [TOOLS / f"check-{checker}.py", "--root", root]
+
+
+def run_case(checker, files, complaint):
+    """None if the checker said what it should, else what it said."""
+    with tempfile.TemporaryDirectory() as root:
+        for name, text in files.items():
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        ran = subprocess.run(command_of(checker, root, files), capture_output=True, text=True)
+    said = ran.stdout + ran.stderr
+    failed = ran.returncode != 0
+    if failed != (complaint is not None) or (complaint and complaint not in said):
+        return f"exit {ran.returncode}: {said}"
+    return None
+
+
+def main():
+    print(f"1..{len(CASES)}")
+    bad = 0
+    for number, (title, checker, files, complaint) in enumerate(CASES, 1):
+        wrong = run_case(checker, files, complaint)
+        print(f"{'not ok' if wrong else 'ok'} {number} - {title}")
+        if wrong:
+            print("# " + wrong.replace("\n", "\n# "))
+            bad += 1
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
