@@ -3,7 +3,7 @@
 # compiler itself inserts, and holds no byte that can be written. So it makes no system call, reads no clock, starts
 # no thread and shares no state.
 #
-# usage: check-core.sh COMPILER ROOT SOURCE...     sources relative to ROOT
+# usage: check-core.sh COMPILER ROOT SOURCE...     sources in ROOT, absolute or relative to it
 set -eu
 
 compiler=$1
@@ -28,9 +28,10 @@ fi
 export compiler root objects
 # shellcheck disable=SC2016  # expanded by the inner shell
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I {} sh -c '
-    object=$(echo "$1" | tr / _).o
+    source=${1#"$root"/}
+    object=$(echo "$source" | tr / _).o
     exec $compiler -std=c17 -O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=3 -fno-strict-aliasing \
-        -I"$root/include" -I"$root/src" -c "$root/$1" -o "$objects/$object"' compile {}
+        -I"$root/include" -I"$root/src" -c "$root/$source" -o "$objects/$object"' compile {}
 ar rcs "$objects/librn_core.a" "$objects"/*.o
 
 nm "$objects/librn_core.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u >"$objects/defined"

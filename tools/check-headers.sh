@@ -25,6 +25,6 @@ printf '%s\n' "$headers" | xargs -P "$(nproc)" -I {} sh -c '
     esac
     printf "#include \"%s\"\n#include \"%s\"\ntypedef int not_empty;\n" "$PWD/$1" "$PWD/$1" |
         $compiler -std=c17 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-const-variable \
-            $platform -Iinclude -Isrc -I. -x c - ||
+            $platform -Iinclude -Isrc -Itests/support -x c - ||
         { echo "$1 does not compile alone"; exit 1; }' check {}
 echo "$(printf '%s\n' "$headers" | wc -l) headers compile alone with $compiler"
