@@ -3,7 +3,8 @@
 #include "base/bytes.h"
 #include "base/slab.h"
 
-_Static_assert(RN_PKT_HEAD_BYTES >= 192, "Ethernet, VLAN, IPv6 with extensions and TCP options fit");
+_Static_assert(RN_PKT_HEAD_BYTES >= 192,
+               "Ethernet, VLAN, IPv6 with extensions and TCP options fit");
 
 static const char *const drop_names[RN_DROP_COUNT] = {
 #define X(name, text) #name,

@@ -1,13 +1,13 @@
 #pragma once
 /* Intrusive ordered tree (red-black). Keys are compared by the caller's function; equal keys are allowed and keep
- * insertion order. Zero is an empty tree. */
+ * insertion order; find and lower_bound yield the first of equals. Zero is an empty tree. */
 #include "base/bytes.h"
 
 struct rn_tree_node {
     struct rn_tree_node *parent;
     struct rn_tree_node *left;
     struct rn_tree_node *right;
-    uint8_t is_red;
+    bool is_red;
 };
 
 struct rn_tree {
