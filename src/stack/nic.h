@@ -38,6 +38,8 @@ struct rn_nic {
     struct rn_list addrs;
     struct rn_pktq out; /* waits for rn_nic_take_output */
     uint32_t out_max_pkts;
+    uint64_t n_queued;      /* packets ever put into out: rn_nic_ticket() */
+    struct rn_list waiting; /* tasks of senders that wait for their packets to be taken */
     struct rn_list taps;
     struct rn_neigh_cache *neigh[RN_L3_COUNT]; /* owned; NULL on RN_LINK_IP */
     /* Told when out becomes non-empty: the pump or driver schedules itself. */
@@ -55,6 +57,19 @@ void rn_nic_output(struct rn_nic *nic, struct rn_neigh *neigh, struct rn_pkt *pk
 size_t rn_nic_take_output(struct rn_nic *nic, struct rn_pktq *out, size_t max);
 /* Room in the output queue in packets, for senders with back-pressure. */
 bool rn_nic_has_room(const struct rn_nic *nic);
+/* Senders that limit themselves remember the ticket after handing a packet down; once it is taken, the packet has left
+ * for the device. The queue is a FIFO, so no packet needs to point back to its sender. */
+static inline uint64_t rn_nic_ticket(const struct rn_nic *nic)
+{
+    return nic->n_queued;
+}
+static inline bool rn_nic_is_taken(const struct rn_nic *nic, uint64_t ticket)
+{
+    return nic->n_queued - nic->out.n_pkts >= ticket;
+}
+/* Parks @task, which must not be scheduled, until rn_nic_take_output() takes packets next (or the NIC goes): then all
+ * that wait are scheduled in the OUTPUT phase, in the order in which they came. rn_turn_unschedule() leaves. */
+void rn_nic_wait(struct rn_nic *nic, struct rn_task *task);
 /* The address record if @addr is assigned to @nic; NULL if not. */
 struct rn_nic_addr *rn_nic_find_addr(const struct rn_nic *nic, struct rn_addr addr);
 void rn_nic_add_tap(struct rn_nic *nic, struct rn_tap *tap);
