@@ -39,6 +39,14 @@ static struct rn_ipv6_frag read_frag(struct rn_view body)
                                   .id = id };
 }
 
+static void read_routing(struct rn_ipv6_ext *e)
+{
+    struct rn_reader r = rn_reader_of(e->body);
+
+    e->routing_type = rn_read_u8(&r);
+    e->segments_left = rn_read_u8(&r);
+}
+
 int rn_ipv6_ext_next(struct rn_ipv6_ext_iter *it, struct rn_ipv6_ext *ret)
 {
     struct rn_ipv6_ext e = { .type = it->next, .next_at = it->next_at, .at = it->at };
@@ -57,10 +65,8 @@ int rn_ipv6_ext_next(struct rn_ipv6_ext_iter *it, struct rn_ipv6_ext *ret)
 
     if (e.type == RN_PROTO_FRAGMENT)
         e.frag = read_frag(e.body);
-    if (e.type == RN_PROTO_ROUTING) {
-        e.routing_type = e.body.ptr[0];
-        e.segments_left = e.body.ptr[1];
-    }
+    if (e.type == RN_PROTO_ROUTING)
+        read_routing(&e);
     it->is_later_fragment = e.frag.off_bytes != 0;
     it->next = next;
     it->next_at = it->at;
