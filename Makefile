@@ -1,0 +1,74 @@
+# The front door. The building itself is meson's (meson.build); this file installs what is missing and knows the
+# four builds: plain gcc, clang, sanitizers, fuzzers.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SEC     ?= 60
+T       ?=
+
+# Leaks are errors in every test; a bad shift or overflow stops the program instead of printing a line.
+SAN_ENV = ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1 \
+          UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
+
+.DEFAULT_GOAL := build
+.PHONY: build demo check check-san bench fuzz sim install uninstall format lint packages clean help
+
+build: $(BUILD)/build.ninja ## build everything (plain gcc), into build/
+	@ninja -C $(BUILD)
+
+demo: build ## the main job in 15 seconds: an unmodified program behind our own TCP/IP stack
+	@$(BUILD)/runnel demo
+
+check: packages-test $(BUILD)/build.ninja build-clang/build.ninja ## all tests, gcc; and everything compiles with clang
+	@ninja -C $(BUILD)
+	@ninja -C build-clang
+	@tools/run-tests.py $(BUILD)
+
+check-san: packages-test build-san/build.ninja ## the same tests under AddressSanitizer and UBSan, leaks included
+	@ninja -C build-san
+	@$(SAN_ENV) tools/run-tests.py --title sanitizers build-san
+
+bench: packages-bench build ## compare with pasta and slirp4netns; ARGS= are handed on (see bench/README.md)
+	@bench/bench.py --runnel $(BUILD)/runnel $(ARGS)
+
+fuzz: packages-test build-fuzz/build.ninja ## fuzz one target (T=name) or all, SEC=60 seconds each
+	@ninja -C build-fuzz
+	@tools/fuzz.sh build-fuzz $(SEC) $(T)
+
+sim: packages-test build ## simulations: whole stacks over bad links, virtual time
+	@tools/run-tests.py --suite sim $(BUILD)
+
+install: build ## install below PREFIX=/usr/local (DESTDIR= is put before it)
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+uninstall: ## remove what the last `make install` from this tree installed
+	@ninja -C $(BUILD) uninstall
+
+format: packages-lint ## clang-format every C file
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+lint: packages-lint $(BUILD)/build.ninja ## clang-tidy and cppcheck; what did not change since is not looked at again
+	@tools/lint.py $(BUILD)
+
+packages: packages-build packages-test ## install what building and testing need (root), or say how
+packages-%:
+	@tools/packages.sh build $*
+
+$(BUILD)/build.ninja:
+	@tools/packages.sh build
+	@CC=gcc meson setup $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+build-clang/build.ninja:
+	@CC=clang meson setup build-clang
+build-san/build.ninja:
+	@CC=clang meson setup build-san -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+build-fuzz/build.ninja:
+	@CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+
+clean: ## remove all build directories
+	rm -rf build build-clang build-san build-fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
