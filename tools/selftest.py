@@ -3,7 +3,10 @@
 
 usage: selftest.py            prints TAP
 """
+import functools
+import importlib.util
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +57,40 @@ CASES = [
     ("core: a static", "core",
      {"src/base/a.c": "int f(void);\nint f(void)\n{\n    static int n;\n    return n++;\n}\n"}, "state of its own"),
 ]
+HARDENED = "-O2 -fPIE -pie -fstack-protector-all -Wl,-z,relro,-z,now,-z,noexecstack"
+PROGRAM = {"a.c": "int main(void)\n{\n    return 0;\n}\n"}
+LIBRARY = {"a.c": "int other_f(void);\nint other_f(void)\n{\n    return 0;\n}\n"}
+# linker flags, name of what is built, what must be found
+BUILDS = [
+    ("hardening: all", HARDENED, "a", PROGRAM, None),
+    ("hardening: no PIE", HARDENED.replace("-fPIE -pie", "-no-pie"), "a", PROGRAM, "not position independent"),
+    ("hardening: lazy", HARDENED.replace("z,now", "z,lazy"), "a", PROGRAM, "not bound at start"),
+    ("hardening: no RELRO", HARDENED.replace("z,relro", "z,norelro"), "a", PROGRAM, "no RELRO"),
+    ("hardening: stack", HARDENED.replace("noexecstack", "execstack"), "a", PROGRAM, "executable stack"),
+    ("hardening: canary", HARDENED.replace("-fstack-protector-all", "-fno-stack-protector"), "a", PROGRAM,
+     "no stack protector"),
+    ("hardening: search path", HARDENED + " -Wl,-rpath,/opt", "a", PROGRAM, "search path"),
+    ("hardening: foreign export", "-shared -fPIC -Wl,-z,relro,-z,now", "librunnel.so", LIBRARY, "exports other_f"),
+    ("hardening: foreign library", "-shared -fPIC -Wl,-z,relro,-z,now,--no-as-needed -lm", "librunnel.so", LIBRARY,
+     "needs libm"),
+]
+LOG = {"name": "p", "returncode": 0, "result": "OK", "stdout": "", "stderr": ""}
+CMOCKA_OUT = ("[==========] Running 3 test(s).\n[ RUN      ] test_a\n[       OK ] test_a\n[ RUN      ] test_b\n"
+              "[  SKIPPED ] test_b\n[ RUN      ] test_c\n[  FAILED  ] test_c\n[  FAILED  ] tests: 1 test(s)\n"
+              "[  FAILED  ] test_c\n")
+# a record of meson's log, and what it must count as: passed, failed, skipped
+RECORDS = [
+    ("runner: a plain program", {}, (1, 0, 0)),
+    ("runner: exit status", {"result": "FAIL", "returncode": 3}, (0, 1, 0)),
+    ("runner: out of time", {"result": "TIMEOUT", "returncode": -15}, (0, 1, 0)),
+    ("runner: skipped program", {"result": "SKIP", "returncode": 77, "stdout": "no namespaces\n"}, (0, 0, 1)),
+    ("runner: cmocka", {"result": "FAIL", "returncode": 1, "stdout": CMOCKA_OUT}, (1, 1, 1)),
+    ("runner: cmocka that died", {"result": "FAIL", "returncode": -6, "stdout": CMOCKA_OUT[:70]}, (1, 1, 0)),
+    ("runner: a leak found at exit", {"result": "FAIL", "returncode": 23, "stdout": "1..1\nok 1 - a\n"}, (1, 1, 0)),
+    ("runner: TAP", {"stdout": "1..3\nok 1 - a\nnot ok 2 - b\nok 3 - c # SKIP no wget\n"}, (1, 1, 1)),
+    ("runner: TAP that ended early", {"stdout": "1..2\nok 1 - a\n"}, (1, 1, 0)),
+    ("runner: TAP, all skipped", {"result": "SKIP", "stdout": "1..0 # SKIP no namespaces\n"}, (0, 0, 1)),
+]
 
 
 def command_of(checker, root, files):
@@ -79,11 +116,42 @@ def run_case(checker, files, complaint):
     return None
 
 
+def run_build(flags, name, files, complaint):
+    with tempfile.TemporaryDirectory() as root:
+        pathlib.Path(root, "a.c").write_text(files["a.c"])
+        subprocess.run(["gcc", "-o", f"{root}/{name}", f"{root}/a.c", *flags.split()], check=True,
+                       stderr=subprocess.DEVNULL)
+        ran = subprocess.run([TOOLS / "check-hardening.sh", f"{root}/{name}"], capture_output=True, text=True)
+    if (ran.returncode != 0) != (complaint is not None) or (complaint or "") not in ran.stdout:
+        return f"exit {ran.returncode}: {ran.stdout}{ran.stderr}"
+    return None
+
+
+def run_record(changes, expected):
+    spec = importlib.util.spec_from_file_location("run_tests", TOOLS / "run-tests.py")
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    verdicts = [r.verdict for r in runner.results_of_program({**LOG, **changes})]
+    counted = tuple(verdicts.count(v) for v in ("passed", "failed", "skipped"))
+    return None if counted == expected else f"counted {counted}, expected {expected}"
+
+
+def tests():
+    """Yields (title, function that returns what is wrong)."""
+    for title, checker, files, complaint in CASES:
+        yield title, functools.partial(run_case, checker, files, complaint)
+    for title, flags, name, files, complaint in BUILDS if shutil.which("gcc") else []:
+        yield title, functools.partial(run_build, flags, name, files, complaint)
+    for title, changes, expected in RECORDS:
+        yield title, functools.partial(run_record, changes, expected)
+
+
 def main():
-    print(f"1..{len(CASES)}")
+    all_tests = list(tests())
+    print(f"1..{len(all_tests)}")
     bad = 0
-    for number, (title, checker, files, complaint) in enumerate(CASES, 1):
-        wrong = run_case(checker, files, complaint)
+    for number, (title, find_wrong) in enumerate(all_tests, 1):
+        wrong = find_wrong()
         print(f"{'not ok' if wrong else 'ok'} {number} - {title}")
         if wrong:
             print("# " + wrong.replace("\n", "\n# "))
