@@ -223,16 +223,16 @@ struct rn_view rn_pkt_front(const struct rn_pkt *pkt)
 /* The bytes move to the end of the head, so that all the room left is headroom. */
 static uint8_t *gather_front(struct rn_pkt *pkt, size_t n)
 {
-    uint8_t front[RN_PKT_HEAD_BYTES];
+    uint8_t *front = pkt->head + RN_PKT_HEAD_BYTES - n;
     size_t from_frags = n - pkt->head_len;
 
-    rn_pkt_copy_out(pkt, 0, front, n);
+    memmove(front, pkt->head + pkt->head_off, pkt->head_len);
+    rn_pkt_copy_out(pkt, pkt->head_len, front + pkt->head_len, from_frags);
     pull_frags(pkt, from_frags);
     forget_pulled(pkt);
     pkt->head_off = (uint16_t)(RN_PKT_HEAD_BYTES - n);
     pkt->head_len = (uint16_t)n;
-    memcpy(pkt->head + pkt->head_off, front, n);
-    return pkt->head + pkt->head_off;
+    return front;
 }
 
 uint8_t *rn_pkt_own_front(struct rn_pkt *pkt, size_t n)
@@ -341,24 +341,13 @@ static struct rn_view cut(struct rn_view piece, size_t *off, size_t *len)
     return rn_view_of(piece.ptr + skip, part);
 }
 
-/* Piece 0 is the head, piece 1 + i is frags[i]. */
-static struct rn_view piece_at(const struct rn_pkt *pkt, unsigned i)
-{
-    const struct rn_frag *frag;
-
-    if (i == 0)
-        return rn_view_of(pkt->head + pkt->head_off, pkt->head_len);
-    frag = &pkt->frags[i - 1];
-    return rn_view_of(frag->buf->data + frag->off, frag->len);
-}
-
 void rn_pkt_copy_out(const struct rn_pkt *pkt, size_t off, void *out, size_t len)
 {
     uint8_t *to = out;
 
     rn_assert(off <= pkt->len && len <= pkt->len - off);
     for (unsigned i = 0; len != 0; i++) {
-        struct rn_view v = cut(piece_at(pkt, i), &off, &len);
+        struct rn_view v = cut(rn_pkt_piece(pkt, i), &off, &len);
 
         memcpy(to, v.ptr, v.len);
         to += v.len;
@@ -372,7 +361,7 @@ unsigned rn_pkt_views(const struct rn_pkt *pkt, size_t off, struct rn_view *view
 
     rn_assert(off <= pkt->len);
     for (unsigned i = 0; len != 0 && n < max; i++) {
-        struct rn_view v = cut(piece_at(pkt, i), &off, &len);
+        struct rn_view v = cut(rn_pkt_piece(pkt, i), &off, &len);
 
         if (v.len != 0)
             views[n++] = v;

@@ -73,21 +73,18 @@ struct rn_pkt {
     uint16_t gso_size; /* payload bytes per segment */
     uint16_t gso_hdr;  /* bytes from packet start to payload; push and pull keep it true */
     uint16_t
-        csum_start; /* bytes from packet start to the transport header; push and pull keep it true */
+        csum_start; /* bytes from packet start to the transport header; push and pull keep it */
     uint16_t csum_offset; /* of the checksum field from csum_start */
-    uint16_t
-        ethertype; /* of the network header at packet start once the link header is gone; 0 unknown */
-    uint16_t nic; /* id it came in on, or leaves by; 0 none */
-    uint16_t
-        link_len; /* input: bytes of link header that were pulled off (still readable before the data) */
-    uint16_t l3_len; /* network header bytes, set by ip/; input: pulled off, still readable */
+    uint16_t ethertype;   /* of the network header, once the link header is gone; 0 unknown */
+    uint16_t nic;         /* id it came in on, or leaves by; 0 none */
+    uint16_t link_len;    /* input: link header bytes that were pulled off, still readable */
+    uint16_t l3_len;      /* network header bytes, set by ip/; input: pulled off, still readable */
     uint8_t l4_proto;
-    uint8_t ttl;        /* of the network header, input */
-    uint8_t tos;        /* DS field and ECN, both ways */
-    uint8_t queue;      /* device queue it came from or should leave by */
-    uint32_t flow_hash; /* 0 unknown */
-    uint16_t
-        head_pulled; /* bytes pulled off the head and not overwritten since: see rn_pkt_unpull() */
+    uint8_t ttl;          /* of the network header, input */
+    uint8_t tos;          /* DS field and ECN, both ways */
+    uint8_t queue;        /* device queue it came from or should leave by */
+    uint32_t flow_hash;   /* 0 unknown */
+    uint16_t head_pulled; /* bytes pulled off the head, not overwritten since: rn_pkt_unpull() */
     uint16_t frag_pulled; /* the same of frags[0] */
     int64_t time_ns;      /* input: arrival; output: earliest departure, 0 now */
     struct rn_frag frags[RN_PKT_FRAGS_MAX];
@@ -124,6 +121,13 @@ RN_MUST_USE bool rn_pkt_unpull(struct rn_pkt *pkt, size_t n);
 void rn_pkt_trim(struct rn_pkt *pkt, size_t len);
 /* The contiguous bytes at the front: the head if it has any, else frags[0]. Borrowed from @pkt. */
 struct rn_view rn_pkt_front(const struct rn_pkt *pkt);
+/* The @i-th piece of contiguous bytes, perhaps empty: 0 is the head, 1 + i is frags[i]. Borrowed from @pkt. */
+static inline struct rn_view rn_pkt_piece(const struct rn_pkt *pkt, unsigned i)
+{
+    if (i == 0)
+        return rn_view_of(pkt->head + pkt->head_off, pkt->head_len);
+    return rn_view_of(pkt->frags[i - 1].buf->data + pkt->frags[i - 1].off, pkt->frags[i - 1].len);
+}
 /* Makes the first @n bytes contiguous and private in the head, so that they may be rewritten; returns them, or NULL when
  * @n exceeds RN_PKT_HEAD_BYTES or the packet. */
 uint8_t *rn_pkt_own_front(struct rn_pkt *pkt, size_t n);

@@ -3,16 +3,17 @@
 
 uint16_t rn_pkt_checksum(const struct rn_pkt *pkt, size_t off, size_t len, uint32_t sum)
 {
-    struct rn_view views[1 + RN_PKT_FRAGS_MAX];
-    unsigned n = rn_pkt_views(pkt, off, views, RN_ARRAY_LEN(views));
     uint16_t total = rn_checksum(NULL, 0, sum);
     size_t done = 0;
 
-    rn_assert(len <= pkt->len - off);
-    for (unsigned i = 0; i < n && done < len; i++) {
-        size_t part = rn_min_size(views[i].len, len - done);
+    rn_assert(off <= pkt->len && len <= pkt->len - off);
+    for (unsigned i = 0; done < len; i++) {
+        struct rn_view piece = rn_pkt_piece(pkt, i);
+        size_t skip = rn_min_size(off, piece.len);
+        size_t part = rn_min_size(piece.len - skip, len - done);
 
-        total = rn_checksum_add(total, rn_checksum(views[i].ptr, part, 0), done & 1);
+        total = rn_checksum_add(total, rn_checksum(piece.ptr + skip, part, 0), done & 1);
+        off -= skip;
         done += part;
     }
     return total;

@@ -25,8 +25,9 @@ void rn_ranges_fini(struct rn_ranges *r);
 RN_MUST_USE int rn_ranges_add(struct rn_ranges *r, uint64_t from, uint64_t to);
 /* Removes [from, to), splitting what it cuts. Errors: NOMEM, LIMIT (when a split does not fit; nothing changed). */
 RN_MUST_USE int rn_ranges_remove(struct rn_ranges *r, uint64_t from, uint64_t to);
-bool rn_ranges_contains(const struct rn_ranges *r, uint64_t from,
-                        uint64_t to); /* the whole of it */
+/* All of [from, to) is in the set; true of an empty range. */
+bool rn_ranges_contains(const struct rn_ranges *r, uint64_t from, uint64_t to);
+/* Some of it is. */
 bool rn_ranges_overlaps(const struct rn_ranges *r, uint64_t from, uint64_t to);
 uint64_t rn_ranges_total(const struct rn_ranges *r);
 /* Index of the first range with to > @at; r->n if none. O(log n). */

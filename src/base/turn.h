@@ -36,16 +36,15 @@ struct rn_task {
 struct rn_turn {
     int64_t now_ns; /* monotonic; constant within a turn */
     bool is_open;   /* between begin and end */
-    bool
-        is_observing; /* an observer runs: API calls that change state are refused with BAD_STATE */
+    /* An observer runs: API calls that change state are refused with BAD_STATE. */
+    bool is_observing;
     struct rn_wheel wheel;
     struct rn_list tasks[RN_PHASE_COUNT];
     struct rn_pool *pool; /* borrows */
-    struct rn_rand
-        rand; /* for jitter and ids whose secrecy does not matter; secrets are per stack */
+    struct rn_rand rand;  /* for jitter and ids that need not be secret; secrets are per stack */
     uint64_t n_turns;
-    void (*on_pending)(
-        void *arg); /* optional: work was scheduled outside a turn; the loop wakes up */
+    /* Optional: work was scheduled outside a turn; the loop wakes up. */
+    void (*on_pending)(void *arg);
     void *on_pending_arg;
 };
 
