@@ -33,7 +33,7 @@ bench: packages-bench build ## compare with pasta and slirp4netns; ARGS= are han
 	@bench/bench.py --runnel $(BUILD)/runnel $(ARGS)
 
 fuzz: packages-test build-fuzz/build.ninja ## fuzz one target (T=name) or all, SEC=60 seconds each
-	@ninja -C build-fuzz
+	@ninja -C build-fuzz fuzzers
 	@tools/fuzz.sh build-fuzz $(SEC) $(T)
 
 sim: packages-test build ## simulations: whole stacks over bad links, virtual time

@@ -34,6 +34,7 @@ TESTS_MAY_INCLUDE = CORE + " io"
 CORE_SYSTEM_HEADERS = {"stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "stdarg.h", "string.h",
                        "limits.h", "errno.h", "immintrin.h", "cpuid.h"}
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 CONDITIONAL = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif)\b")
 MAY_BE_CONDITIONAL = {"include/runnel/attr.h", "src/base/checksum.c"}
@@ -48,6 +49,8 @@ def check_include(folder, is_test, quoted, angled):
     """The complaint about one include, or None."""
     if quoted:
         target = quoted.split("/")[0]
+        if is_test and "/" not in quoted and (ROOT / "tests/support" / quoted).exists():
+            return None
         if "/" not in quoted or target not in MAY_INCLUDE:
             return f'"{quoted}": project headers are included as "folder/file.h"'
         if target not in allowed_folders(folder, is_test):
@@ -88,7 +91,7 @@ def check_public_header(path, root):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
+    options.add_argument("--root", type=pathlib.Path, default=ROOT)
     root = options.parse_args().root
     complaints, count = [], 0
     for path in sorted(root.glob("src/*/**/*.[ch]")):

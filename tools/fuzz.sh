@@ -1,0 +1,35 @@
+#!/bin/sh
+# Runs fuzz targets with libFuzzer, one after another on all cores, and says what each did.
+#
+# usage: fuzz.sh BUILD SECONDS [TARGET...]
+set -eu
+
+build=$1
+seconds=$2
+shift 2
+here=$(cd "$(dirname "$0")/.." && pwd)
+[ $# -gt 0 ] || set -- $(awk '!/^#/ && NF { print $1 }' "$here/tests/fuzz/targets.txt")
+
+failed=0
+for target in "$@"; do
+    program=$build/tests/fuzz/fuzz_$target
+    found=$build/corpus/$target
+    log=$build/fuzz-$target.log
+    if [ ! -x "$program" ]; then
+        echo "$target: no such target (tests/fuzz/targets.txt names them)"
+        exit 1
+    fi
+    mkdir -p "$found"
+    if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -max_len=8192 \
+        -artifact_prefix="$build/$target-" "$found" "$here/tests/fuzz/corpus/$target" >"$log" 2>&1; then
+        word=ok
+    else
+        word=FAILED
+        failed=1
+        grep -E 'ERROR|SUMMARY|Test unit written' "$log" | sed 's/^/    /'
+    fi
+    units=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    covered=$(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    echo "$word  $target: ${units:-?} inputs, ${covered:-?} edges, log $log"
+done
+exit $failed
