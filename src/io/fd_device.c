@@ -1,0 +1,286 @@
+#include "io/fd_device.h"
+
+#include "io/tun_offload.h"
+#include <runnel/err.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Failing reads in one batch (a link that is down answers EIO for ever). */
+#define RX_FAILURES_MAX 64u
+
+static struct rn_fd_device *of(const struct rn_device *dev)
+{
+    return rn_container_of(dev, struct rn_fd_device, dev);
+}
+
+void rn_device_drop(struct rn_device *dev, struct rn_pkt *pkt, enum rn_drop why)
+{
+    pkt->account = &dev->drops;
+    rn_pkt_drop(pkt, why);
+}
+
+void rn_device_mark_closed(struct rn_device *dev)
+{
+    if (dev->is_closed)
+        return;
+    dev->is_closed = true;
+    rn_device_notify(dev, RN_DEV_CLOSED);
+}
+
+enum rn_tx_fate rn_tx_fate_of(int host_errno)
+{
+    switch (host_errno) {
+    case EAGAIN:
+    case ENOBUFS:
+    case ENOMEM:
+    case EINTR:
+        return RN_TX_RETRY;
+    case EBADF:
+    case EBADFD:
+    case EPIPE:
+    case ENXIO:
+    case ENODEV:
+    case ECONNRESET:
+    case ENOTCONN:
+        return RN_TX_CLOSED;
+    default:
+        return RN_TX_DROP;
+    }
+}
+
+enum rn_rx_fate rn_rx_fate_of(int host_errno)
+{
+    switch (host_errno) {
+    case EAGAIN:
+        return RN_RX_EMPTY;
+    case EINTR:
+    case ENETDOWN: /* told once by packet sockets when the link goes down */
+    case EIO:      /* TUN whose link is down */
+    case ENOBUFS:
+    case ENOMEM:
+    case EMSGSIZE:
+        return RN_RX_AGAIN;
+    default:
+        return RN_RX_CLOSED;
+    }
+}
+
+/* Interprets the virtio header and hands the packet to @in, or drops it. */
+static void accept_frame(struct rn_fd_device *fdev, struct rn_pktq *in, const uint8_t *vnet,
+                         size_t len)
+{
+    struct rn_pkt *pkt = rn_rx_slab_take(&fdev->slab, len);
+
+    if (pkt == NULL) {
+        fdev->dev.drops.n[RN_DROP_NOMEM]++;
+        return;
+    }
+    pkt->time_ns = fdev->dev.turn->now_ns;
+    if (fdev->has_vnet && rn_offload_rx(pkt, vnet, fdev->dev.link_type) < 0) {
+        rn_device_drop(&fdev->dev, pkt, RN_DROP_MALFORMED);
+        return;
+    }
+    rn_pktq_push(in, pkt);
+}
+
+static ssize_t receive(struct rn_fd_device *fdev, uint8_t *vnet)
+{
+    struct iovec iov[3] = { { .iov_base = vnet,
+                              .iov_len = fdev->has_vnet ? RN_VNET_HDR_BYTES : 0 } };
+
+    rn_rx_slab_iov(&fdev->slab, iov + 1);
+    return readv(fdev->fd, iov, 3); /* syscalls: readv */
+}
+
+/* Reads one frame. Returns 1 if the descriptor gave one (even if it was dropped), 0 when it is empty or closed. */
+static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *failures)
+{
+    uint8_t vnet[RN_VNET_HDR_BYTES];
+    size_t vnet_len = fdev->has_vnet ? RN_VNET_HDR_BYTES : 0;
+    ssize_t n = receive(fdev, vnet);
+
+    if (n < 0) {
+        enum rn_rx_fate fate = rn_rx_fate_of(errno);
+
+        if (fate == RN_RX_CLOSED)
+            rn_device_mark_closed(&fdev->dev);
+        return fate == RN_RX_AGAIN && ++*failures < RX_FAILURES_MAX;
+    }
+    if (n == 0) { /* end of file of a socket */
+        rn_device_mark_closed(&fdev->dev);
+        return 0;
+    }
+    if ((size_t)n <= vnet_len) {
+        fdev->dev.drops.n[RN_DROP_MALFORMED]++;
+        return ++*failures < RX_FAILURES_MAX;
+    }
+    if ((size_t)n >= vnet_len + RN_RX_SLAB_BYTES) {
+        fdev->rx_truncated++;
+        fdev->dev.drops.n[RN_DROP_TOO_BIG]++;
+        return 1;
+    }
+    accept_frame(fdev, in, vnet, (size_t)n - vnet_len);
+    return 1;
+}
+
+static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max)
+{
+    struct rn_fd_device *fdev = of(dev);
+    uint32_t had_pkts = in->n_pkts;
+    uint64_t had_bytes = in->n_bytes;
+    unsigned failures = 0;
+
+    while (in->n_pkts - had_pkts < max && in->n_bytes - had_bytes < RN_DEVICE_TURN_BYTES) {
+        if (dev->is_closed || read_one(fdev, in, &failures) == 0)
+            break;
+    }
+    if (in->n_pkts > had_pkts)
+        return (int)(in->n_pkts - had_pkts);
+    return dev->is_closed ? RN_E_CANCELLED : RN_E_WOULD_BLOCK;
+}
+
+static bool append_iov(struct rn_pkt_iov *out, const struct rn_view *views, unsigned n_views)
+{
+    for (unsigned i = 0; i < n_views; i++) {
+        /* iovec has no const; the kernel only reads it. */
+        out->iov[out->n].iov_base = (void *)(uintptr_t)views[i].ptr;
+        out->iov[out->n].iov_len = views[i].len;
+        out->n++;
+    }
+    return n_views > 0;
+}
+
+bool rn_pkt_to_iov(struct rn_pkt *pkt, bool has_vnet, struct rn_pkt_iov *ret)
+{
+    struct rn_view views[1 + RN_PKT_FRAGS_MAX];
+
+    ret->n = 0;
+    if (has_vnet) {
+        rn_offload_tx(pkt, ret->vnet);
+        ret->iov[ret->n++] = (struct iovec){ ret->vnet, RN_VNET_HDR_BYTES };
+    } else if (pkt->csum == RN_CSUM_PARTIAL && !rn_pkt_complete_checksum(pkt)) {
+        return false;
+    }
+    return append_iov(ret, views, rn_pkt_views(pkt, 0, views, RN_ARRAY_LEN(views)));
+}
+
+/* Returns true when the front packet of @out is done with, one way or the other. */
+static bool write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
+{
+    struct rn_pkt_iov iov;
+    enum rn_tx_fate fate;
+
+    if (!rn_pkt_to_iov(out->first, fdev->has_vnet, &iov)) {
+        rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
+        return true;
+    }
+    if (writev(fdev->fd, iov.iov, (int)iov.n) >= 0) { /* syscalls: writev */
+        rn_pkt_free(rn_pktq_pop(out));
+        return true;
+    }
+    fate = rn_tx_fate_of(errno);
+    if (fate == RN_TX_RETRY)
+        return false;
+    if (fate == RN_TX_CLOSED) {
+        rn_device_mark_closed(&fdev->dev);
+        return false;
+    }
+    fdev->tx_refused++;
+    rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_DEVICE_REFUSED);
+    return true;
+}
+
+static int fd_write_batch(struct rn_device *dev, struct rn_pktq *out)
+{
+    struct rn_fd_device *fdev = of(dev);
+    int n = 0;
+
+    while (!dev->is_closed && !rn_pktq_is_empty(out) && write_one(fdev, out))
+        n++;
+    return n == 0 && dev->is_closed ? RN_E_CANCELLED : n;
+}
+
+static int fd_poll_fd(const struct rn_device *dev)
+{
+    return of(dev)->fd;
+}
+
+/* The descriptor stays open until destroy: a driver may still have it in its epoll set. */
+static void fd_close(struct rn_device *dev)
+{
+    rn_device_mark_closed(dev);
+}
+
+static void fd_destroy(struct rn_device *dev)
+{
+    struct rn_fd_device *fdev = of(dev);
+
+    fd_close(dev);
+    close(fdev->fd); /* syscalls: close */
+    rn_rx_slab_fini(&fdev->slab);
+    rn_alloc_free(rn_turn_alloc(dev->turn), fdev, sizeof(*fdev));
+}
+
+static const struct rn_device_ops fd_ops = {
+    .kind = "fd",
+    .read_batch = fd_read_batch,
+    .write_batch = fd_write_batch,
+    .poll_fd = fd_poll_fd,
+    .close = fd_close,
+    .destroy = fd_destroy,
+};
+
+static void describe(struct rn_fd_device *fdev, struct rn_turn *turn,
+                     const struct rn_fd_device_opts *opts)
+{
+    struct rn_device *dev = &fdev->dev;
+
+    fdev->ops = fd_ops;
+    fdev->ops.kind = opts->kind;
+    fdev->fd = opts->fd;
+    fdev->has_vnet = opts->has_vnet;
+    dev->ops = &fdev->ops;
+    dev->turn = turn;
+    dev->link_type = opts->link_type;
+    dev->caps = opts->caps;
+    dev->mtu = opts->mtu;
+    dev->gso_max_bytes =
+        (opts->caps & (RN_DEV_TSO4 | RN_DEV_TSO6 | RN_DEV_USO)) != 0 ? UINT16_MAX : 0;
+    dev->batch = RN_DEVICE_TURN_PKTS;
+    dev->mac = opts->mac;
+    if (opts->name != NULL)
+        strncpy(dev->name, opts->name, sizeof(dev->name) - 1);
+}
+
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return rn_err_from_errno(errno);
+    return RN_OK;
+}
+
+int rn_fd_device_new(struct rn_device **ret, struct rn_turn *turn,
+                     const struct rn_fd_device_opts *opts)
+{
+    const struct rn_alloc *alloc = rn_turn_alloc(turn);
+    struct rn_fd_device *fdev = rn_alloc_new(alloc, sizeof(*fdev));
+    int err;
+
+    if (fdev == NULL)
+        return RN_E_NOMEM;
+    describe(fdev, turn, opts);
+    err = rn_rx_slab_init(&fdev->slab, turn->pool);
+    if (err >= 0)
+        err = set_nonblocking(opts->fd);
+    if (err < 0) {
+        rn_rx_slab_fini(&fdev->slab);
+        rn_alloc_free(alloc, fdev, sizeof(*fdev));
+        return err;
+    }
+    *ret = &fdev->dev;
+    return RN_OK;
+}

@@ -1,0 +1,64 @@
+#pragma once
+/*
+ * A packet device over a descriptor that gives and takes one whole packet per read and write: a TUN queue, a datagram
+ * or seqpacket socket to another stack. One system call per packet, nothing is copied or allocated on the way: frames
+ * are received into slabs and sent from head and payload in place.
+ */
+#include "dev/device.h"
+#include "io/rx_slab.h"
+#include "wire/vnet.h"
+#include <runnel/attr.h>
+
+/* What the descriptor is; all but fd, mtu and kind may be zero. */
+struct rn_fd_device_opts {
+    const char *kind; /* static text: "tun", "fd" */
+    const char *name;
+    int fd; /* non-blocking mode is set on it */
+    uint32_t mtu;
+    enum rn_link_type link_type;
+    struct rn_mac mac;
+    uint32_t caps; /* enum rn_device_cap; offloads need has_vnet */
+    bool has_vnet; /* RN_VNET_HDR_BYTES precede every packet in both directions */
+};
+
+struct rn_fd_device {
+    struct rn_device dev;
+    struct rn_device_ops ops; /* ours, with the kind's own name */
+    int fd;
+    bool has_vnet;
+    struct rn_rx_slab slab;
+    uint64_t rx_truncated; /* frames larger than any we allow */
+    uint64_t tx_refused;   /* packets the kernel called invalid; each is also a drop */
+};
+
+/* Returns owned; takes over opts->fd on success only. @turn is the loop's. Errors: NOMEM, host. */
+RN_MUST_USE int rn_fd_device_new(struct rn_device **ret, struct rn_turn *turn,
+                                 const struct rn_fd_device_opts *opts);
+
+/* For devices that share its way of sending and receiving (packet_device.c). */
+struct rn_pkt_iov {
+    struct iovec iov[2 + RN_PKT_FRAGS_MAX]; /* virtio header, head, frags */
+    unsigned n;
+    uint8_t vnet[RN_VNET_HDR_BYTES];
+};
+
+/* Describes @pkt (borrows) for writing. false: malformed, the caller drops. @has_vnet as above; without it a
+ * checksum that is missing is made here. */
+RN_MUST_USE bool rn_pkt_to_iov(struct rn_pkt *pkt, bool has_vnet, struct rn_pkt_iov *ret);
+
+enum rn_tx_fate {
+    RN_TX_RETRY,  /* keep it: EAGAIN, ENOBUFS */
+    RN_TX_DROP,   /* this packet cannot be sent */
+    RN_TX_CLOSED, /* nothing can be sent any more */
+};
+enum rn_tx_fate rn_tx_fate_of(int host_errno);
+enum rn_rx_fate {
+    RN_RX_EMPTY,
+    RN_RX_AGAIN, /* a transient failure of this read alone */
+    RN_RX_CLOSED,
+};
+enum rn_rx_fate rn_rx_fate_of(int host_errno);
+/* Counts and drops @pkt (consumes) on the device's own account. */
+void rn_device_drop(struct rn_device *dev, struct rn_pkt *pkt, enum rn_drop why);
+/* Marks it closed and tells the owner; a no-op when it is. */
+void rn_device_mark_closed(struct rn_device *dev);
