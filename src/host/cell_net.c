@@ -1,0 +1,320 @@
+/* The network inside a cell: loopback, one packet device, addresses, routes, and the sysctls that make it usable. */
+#include "host/cell_proto.h"
+#include "host/netns.h"
+#include "host/rtnl_addr.h"
+#include "host/rtnl_link.h"
+#include "host/rtnl_route.h"
+#include <runnel/err.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TUN_PATH "/dev/net/tun"
+#define FAR_NAME "far0"
+/* IPv6 needs links of this MTU (RFC 8200 §5); the kernel turns it off on smaller ones. */
+#define IPV6_MTU_MIN 1280u
+
+static const char *ifname_of(const struct keeper *k)
+{
+    return k->report.ifname;
+}
+
+static bool has_v6(const struct rn_cell_net *net)
+{
+    return !rn_addr_is_none(net->addr6) && net->mtu >= IPV6_MTU_MIN;
+}
+
+/* Returns the queue, owned. */
+static int open_tun(const char *name)
+{
+    struct ifreq req = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+    int fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    int err;
+
+    if (fd < 0)
+        return rn_err_from_errno(errno);
+    memcpy(req.ifr_name, name, strnlen(name, sizeof(req.ifr_name) - 1));
+    if (ioctl(fd, TUNSETIFF, &req) == 0)
+        return fd;
+    err = rn_err_from_errno(errno);
+    close(fd);
+    return err;
+}
+
+/* Where /proc/sys is read-only, or the kernel without IPv6, a few stray packets are all that follows. */
+static void set_conf6(const char *ifname, const char *key, const char *value)
+{
+    char path[96];
+    int err;
+
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, key);
+    err = rn_write_file(path, value);
+    (void)err;
+}
+
+static int hardware_address(const char *ifname, struct rn_mac *ret)
+{
+    struct ifreq req = { 0 };
+    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int err = RN_OK;
+
+    if (sock < 0)
+        return rn_err_from_errno(errno);
+    memcpy(req.ifr_name, ifname, strnlen(ifname, sizeof(req.ifr_name) - 1));
+    if (ioctl(sock, SIOCGIFHWADDR, &req) < 0)
+        err = rn_err_from_errno(errno);
+    else
+        memcpy(ret->b, req.ifr_hwaddr.sa_data, sizeof(ret->b));
+    close(sock);
+    return err;
+}
+
+/* A socket that sees every frame arriving at @ifname, bound before the interface comes up so that it misses none. */
+static int open_packet_socket(const char *ifname)
+{
+    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int one = 1;
+    int err;
+
+    if (fd < 0)
+        return rn_err_from_errno(errno);
+    at.sll_ifindex = (int)if_nametoindex(ifname);
+    if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
+        bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+        return fd;
+    err = rn_err_from_errno(errno);
+    close(fd);
+    return err;
+}
+
+static int raise_link(struct rn_nl *nl, const char *ifname, uint32_t mtu)
+{
+    const struct rn_link_change up = { .admin = RN_LINK_UP, .mtu = mtu };
+    int index = rn_rtnl_link_index(nl, ifname);
+
+    return index < 0 ? index : rn_rtnl_link_set(nl, (uint32_t)index, &up);
+}
+
+/*
+ * In the far namespace, which has no addresses: the kernel there must stay silent. IPv6 off; frames are addressed to the
+ * stack's MAC, not to the interface's, so that its IP layer throws them away right after the packet socket saw them.
+ */
+static int prepare_far_end(struct keeper *k)
+{
+    struct rn_nl nl = { 0 };
+    int fd;
+    int err;
+
+    set_conf6("all", "disable_ipv6", "1");
+    set_conf6("default", "disable_ipv6", "1");
+    fd = open_packet_socket(FAR_NAME);
+    if (fd < 0)
+        return rn_cell_fail(k, RN_CELL_STAGE_PACKET, fd, FAR_NAME);
+    err = rn_nl_open(&nl, NETLINK_ROUTE);
+    if (err >= 0)
+        err = raise_link(&nl, FAR_NAME, 0);
+    if (err >= 0)
+        err = hardware_address(FAR_NAME, &k->report.far_mac);
+    rn_nl_close(&nl);
+    if (err >= 0)
+        return fd;
+    close(fd);
+    return rn_cell_fail(k, RN_CELL_STAGE_LINK, err, FAR_NAME);
+}
+
+static int make_pair(struct keeper *k, int far_ns)
+{
+    const struct rn_veth_plan plan = { .name = ifname_of(k),
+                                       .peer_name = FAR_NAME,
+                                       .peer_netns_fd = far_ns,
+                                       .mtu = k->opts->net.mtu };
+    struct rn_nl nl = { 0 };
+    int err = rn_nl_open(&nl, NETLINK_ROUTE);
+
+    if (err >= 0)
+        err = rn_rtnl_veth_add(&nl, &plan);
+    if (err >= 0)
+        err = hardware_address(ifname_of(k), &k->report.inner_mac);
+    rn_nl_close(&nl);
+    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_VETH, err, ifname_of(k)) : RN_OK;
+}
+
+/* We are in the cell's namespace and hold @far_ns. Returns the packet socket. */
+static int visit_far_end(struct keeper *k, int far_ns)
+{
+    int home = rn_netns_open_self();
+    int fd = home;
+
+    if (home >= 0)
+        fd = rn_netns_enter(far_ns);
+    if (fd < 0) {
+        if (home >= 0)
+            close(home);
+        return rn_cell_fail(k, RN_CELL_STAGE_NETNS, fd, FAR_NAME);
+    }
+    fd = prepare_far_end(k);
+    if (rn_netns_enter(home) < 0)
+        fd = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(EPERM), "home");
+    close(home);
+    return fd;
+}
+
+/* The far namespace lives as long as the packet socket does: when that is closed, the pair vanishes with it. */
+static int build_veth(struct keeper *k)
+{
+    int far_ns = rn_netns_open_self(); /* the namespace we were born into becomes the far one */
+    int fd;
+
+    if (far_ns < 0)
+        return rn_cell_fail(k, RN_CELL_STAGE_NETNS, far_ns, "/proc/self/ns/net");
+    if (unshare(CLONE_NEWNET) < 0) {
+        fd = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(errno), "");
+    } else {
+        fd = make_pair(k, far_ns);
+        if (fd >= 0)
+            fd = visit_far_end(k, far_ns);
+    }
+    close(far_ns);
+    return fd;
+}
+
+static void choose_ifname(struct keeper *k, const char *otherwise)
+{
+    const char *name = k->opts->net.ifname != NULL ? k->opts->net.ifname : otherwise;
+
+    memset(k->report.ifname, 0, sizeof(k->report.ifname));
+    memcpy(k->report.ifname, name, strnlen(name, sizeof(k->report.ifname) - 1));
+}
+
+static int build_device(struct keeper *k)
+{
+    enum rn_cell_rung asked = k->opts->net.rung;
+    int fd;
+
+    if (asked != RN_CELL_VETH) {
+        choose_ifname(k, "tun0");
+        k->report.rung = RN_CELL_TUN;
+        fd = open_tun(ifname_of(k));
+        if (fd >= 0)
+            return fd;
+        if (asked == RN_CELL_TUN)
+            return rn_cell_fail(k, RN_CELL_STAGE_TUN, fd, TUN_PATH);
+        k->report.tun_err = fd;
+    }
+    choose_ifname(k, "eth0");
+    k->report.rung = RN_CELL_VETH;
+    return build_veth(k);
+}
+
+static int add_address(struct keeper *k, struct rn_nl *nl, uint32_t index, bool is_v4)
+{
+    const struct rn_cell_net *net = &k->opts->net;
+    const struct rn_addr_plan plan = { .addr = is_v4 ? net->addr4 : net->addr6,
+                                       .prefix_bits = is_v4 ? net->bits4 : net->bits6,
+                                       .flags = is_v4 ? 0 : IFA_F_NODAD };
+    char text[RN_ADDR_TEXT_BYTES];
+    int err = rn_rtnl_addr_add(nl, index, &plan);
+
+    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_ADDR, err, rn_addr_print(plan.addr, text))
+                   : RN_OK;
+}
+
+static int add_default(struct keeper *k, struct rn_nl *nl, uint32_t index, bool is_v4)
+{
+    const struct rn_cell_net *net = &k->opts->net;
+    struct rn_route_plan plan = { .gateway = is_v4 ? net->gateway4 : net->gateway6,
+                                  .ifindex = index };
+    char text[RN_ADDR_TEXT_BYTES];
+    int err;
+
+    plan.dst.is_v4 = is_v4;
+    plan.dst.addr = is_v4 ? rn_addr_v4(0) : rn_addr_none();
+    plan.is_onlink =
+        is_v4; /* the gateway may lie outside of the prefix; for IPv6 it is given inside */
+    err = rn_rtnl_route_add(nl, &plan);
+    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_ROUTE, err, rn_addr_print(plan.gateway, text))
+                   : RN_OK;
+}
+
+static int add_family(struct keeper *k, struct rn_nl *nl, uint32_t index, bool is_v4)
+{
+    const struct rn_cell_net *net = &k->opts->net;
+    int err = add_address(k, nl, index, is_v4);
+
+    if (err < 0 || !(is_v4 ? net->has_default4 : net->has_default6))
+        return err;
+    return add_default(k, nl, index, is_v4);
+}
+
+/* Static addresses and one neighbour: no router discovery, nothing to detect duplicates of. */
+static void quiet_ipv6(const char *ifname, bool wanted)
+{
+    set_conf6(ifname, "disable_ipv6", wanted ? "0" : "1");
+    set_conf6(ifname, "accept_ra", "0");
+    set_conf6(ifname, "router_solicitations", "0");
+    set_conf6(ifname, "accept_dad", "0");
+}
+
+static int configure(struct keeper *k, struct rn_nl *nl)
+{
+    const struct rn_cell_net *net = &k->opts->net;
+    int index;
+    int err = raise_link(nl, "lo", 0);
+
+    if (err < 0)
+        return rn_cell_fail(k, RN_CELL_STAGE_LINK, err, "lo");
+    quiet_ipv6(ifname_of(k), has_v6(net));
+    err = raise_link(nl, ifname_of(k), net->mtu);
+    index = rn_rtnl_link_index(nl, ifname_of(k));
+    if (err < 0 || index < 0)
+        return rn_cell_fail(k, RN_CELL_STAGE_LINK, err < 0 ? err : index, ifname_of(k));
+    if (!rn_addr_is_none(net->addr4))
+        err = add_family(k, nl, (uint32_t)index, true);
+    if (err >= 0 && has_v6(net))
+        err = add_family(k, nl, (uint32_t)index, false);
+    return err;
+}
+
+/* Ping sockets for the one group there is, and every port for everybody: inside, nobody has capabilities to ask for them. */
+static void open_up(struct keeper *k)
+{
+    char range[48];
+
+    snprintf(range, sizeof(range), "%u %u", (unsigned)k->ids.inner_gid, (unsigned)k->ids.inner_gid);
+    if (rn_write_file("/proc/sys/net/ipv4/ping_group_range", range) < 0)
+        k->report.warnings |= RN_CELL_WARN_PING;
+    if (rn_write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0") < 0)
+        k->report.warnings |= RN_CELL_WARN_PORTS;
+}
+
+int rn_cell_build_net(struct keeper *k)
+{
+    struct rn_nl nl = { 0 };
+    int fd = build_device(k);
+    int err;
+
+    if (fd < 0)
+        return fd;
+    err = rn_nl_open(&nl, NETLINK_ROUTE);
+    err = err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_LINK, err, "netlink") : configure(k, &nl);
+    rn_nl_close(&nl);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    open_up(k);
+    return fd;
+}
