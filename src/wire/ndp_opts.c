@@ -47,7 +47,7 @@ static bool read_prefix(struct rn_ndp_opt *o, struct rn_reader *body)
     (void)rn_read_be32(body); /* reserved */
     addr = rn_read_addr6(body);
     /* A v4-mapped prefix is no IPv6 prefix to this house (addr.h), and bits would mean something else. */
-    if (body->short_read || bits > 128 || rn_addr_is_v4(addr))
+    if (body->short_read || body->rest.len != 0 || bits > 128 || rn_addr_is_v4(addr))
         return false;
     o->prefix.prefix = rn_prefix_of(addr, bits);
     o->prefix.on_link = (flags & PREFIX_ON_LINK) != 0;
@@ -59,7 +59,7 @@ static bool read_mtu(struct rn_ndp_opt *o, struct rn_reader *body)
 {
     (void)rn_read_be16(body); /* reserved */
     o->mtu = rn_read_be32(body);
-    return !body->short_read;
+    return !body->short_read && body->rest.len == 0;
 }
 
 static bool read_redirected(struct rn_ndp_opt *o, struct rn_reader *body)

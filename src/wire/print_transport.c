@@ -225,8 +225,8 @@ static void print_dns_type(struct rn_text *out, uint16_t type)
     }
 }
 
-/* "4711+ A? example.com" or "4711 NOERROR 2/0/1"; false if it is no DNS message. */
-static bool print_dns(struct rn_text *out, struct rn_view bytes)
+/* ", 4711+ A? example.com" or ", 4711 rcode 0, answers 2 A? example.com"; nothing if it is no DNS message. */
+static void print_dns(struct rn_text *out, struct rn_view bytes)
 {
     struct rn_dns_hdr dns;
     struct rn_dns_walk walk;
@@ -234,11 +234,12 @@ static bool print_dns(struct rn_text *out, struct rn_view bytes)
     int found;
 
     if (rn_dns_parse(&dns, &walk, bytes) < 0)
-        return false;
+        return;
     found = rn_dns_question_next(&walk, &question);
     if (found < 0)
-        return false;
+        return;
 
+    rn_text_str(out, ", ");
     rn_text_u64(out, dns.id);
     if (dns.recursion_desired && !dns.is_response)
         rn_text_char(out, '+');
@@ -254,7 +255,6 @@ static bool print_dns(struct rn_text *out, struct rn_view bytes)
         rn_text_str(out, "? ");
         rn_dns_name_print(out, &question.name);
     }
-    return true;
 }
 
 static void print_udp(struct rn_text *out, const struct rn_print_flow *flow)
@@ -269,15 +269,8 @@ static void print_udp(struct rn_text *out, const struct rn_print_flow *flow)
     (void)rn_read_view(&r, RN_UDP_HDR_BYTES);
     print_ports(out, flow, udp.src_port, udp.dst_port);
     rn_text_str(out, "UDP");
-    if (udp.src_port == RN_DNS_PORT || udp.dst_port == RN_DNS_PORT) {
-        struct rn_text before = *out;
-
-        rn_text_str(out, ", ");
-        if (!print_dns(out, r.rest)) {
-            *out = before; /* nothing was told yet but the comma */
-            out->buf[out->len] = '\0';
-        }
-    }
+    if (udp.src_port == RN_DNS_PORT || udp.dst_port == RN_DNS_PORT)
+        print_dns(out, r.rest);
     rn_print_length(out, udp.len_bytes - (size_t)RN_UDP_HDR_BYTES);
 }
 

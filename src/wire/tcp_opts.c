@@ -27,28 +27,45 @@ enum {
 
 #define NOP_NOP_TS 0x0101080au
 
+/* All of the option was read, and nothing is left of it. */
+static bool is_whole(const struct rn_reader *body)
+{
+    return !body->short_read && body->rest.len == 0;
+}
+
 static bool read_mss(struct rn_tcp_opts *opts, struct rn_reader *body)
 {
-    opts->mss = rn_read_be16(body);
-    opts->has_mss = body->rest.len == 0 && !body->short_read;
-    return opts->has_mss;
+    uint16_t mss = rn_read_be16(body);
+
+    if (!is_whole(body))
+        return false;
+    opts->mss = mss;
+    opts->has_mss = true;
+    return true;
 }
 
 static bool read_wscale(struct rn_tcp_opts *opts, struct rn_reader *body)
 {
     uint8_t wscale = rn_read_u8(body);
 
+    if (!is_whole(body))
+        return false;
     opts->wscale = wscale > RN_TCP_WSCALE_MAX ? RN_TCP_WSCALE_MAX : wscale;
-    opts->has_wscale = body->rest.len == 0 && !body->short_read;
-    return opts->has_wscale;
+    opts->has_wscale = true;
+    return true;
 }
 
 static bool read_ts(struct rn_tcp_opts *opts, struct rn_reader *body)
 {
-    opts->ts_val = rn_read_be32(body);
-    opts->ts_ecr = rn_read_be32(body);
-    opts->has_ts = body->rest.len == 0 && !body->short_read;
-    return opts->has_ts;
+    uint32_t val = rn_read_be32(body);
+    uint32_t ecr = rn_read_be32(body);
+
+    if (!is_whole(body))
+        return false;
+    opts->ts_val = val;
+    opts->ts_ecr = ecr;
+    opts->has_ts = true;
+    return true;
 }
 
 static bool read_sack(struct rn_tcp_opts *opts, struct rn_reader *body)
@@ -87,8 +104,8 @@ static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader
     case KIND_WSCALE:
         return read_wscale(opts, body);
     case KIND_SACK_OK:
-        opts->sack_ok = body->rest.len == 0;
-        return opts->sack_ok;
+        opts->sack_ok = opts->sack_ok || is_whole(body);
+        return is_whole(body);
     case KIND_SACK:
         return read_sack(opts, body);
     case KIND_TS:
