@@ -67,13 +67,12 @@ struct rn_pkt {
     uint16_t head_off;
     uint16_t head_len;
     uint8_t n_frags;
-    uint8_t csum;      /* enum rn_csum */
-    uint8_t gso;       /* enum rn_gso */
-    uint8_t flags;     /* enum rn_pkt_flag */
-    uint16_t gso_size; /* payload bytes per segment */
-    uint16_t gso_hdr;  /* bytes from packet start to payload; push and pull keep it true */
-    uint16_t
-        csum_start; /* bytes from packet start to the transport header; push and pull keep it */
+    uint8_t csum;         /* enum rn_csum */
+    uint8_t gso;          /* enum rn_gso */
+    uint8_t flags;        /* enum rn_pkt_flag */
+    uint16_t gso_size;    /* payload bytes per segment */
+    uint16_t gso_hdr;     /* bytes from packet start to payload; push and pull keep it true */
+    uint16_t csum_start;  /* bytes from packet start to the transport header; kept true too */
     uint16_t csum_offset; /* of the checksum field from csum_start */
     uint16_t ethertype;   /* of the network header, once the link header is gone; 0 unknown */
     uint16_t nic;         /* id it came in on, or leaves by; 0 none */

@@ -382,7 +382,7 @@ static void test_views_cover_the_packet_from_any_offset(void **state)
             memcpy(got + len, views[i].ptr, views[i].len);
             len += views[i].len;
         }
-        assert_string_equal(got, "HIabcdefgh" + off);
+        assert_string_equal(got, &"HIabcdefgh"[off]);
     }
     assert_int_equal(rn_pkt_views(pkt, 0, (struct rn_view[2]){ { 0 } }, 2), 2);
     rn_pkt_free(pkt);

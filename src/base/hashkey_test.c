@@ -1,0 +1,79 @@
+#include "base/hashkey.h"
+#include "test_alloc.h"
+
+static struct rn_hash_key reference_key(void)
+{
+    uint8_t bytes[16];
+
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    return rn_hash_key_of(bytes);
+}
+
+/* The vectors of the paper: key 00..0f, message 00 01 02 ... */
+static void test_siphash_2_4_gives_the_reference_values(void **state)
+{
+    static const struct {
+        size_t len;
+        uint64_t hash;
+    } cases[] = {
+        { 0, 0x726fdb47dd0e0e31u }, { 1, 0x74f839c593dc67fdu },  { 7, 0xab0200f58b01d137u },
+        { 8, 0x93f5f5799a932462u }, { 15, 0xa129ca6149be45e5u }, { 63, 0x958a324ceb064572u },
+    };
+    struct rn_hash_key key = reference_key();
+    uint8_t message[64];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(message); i++)
+        message[i] = (uint8_t)i;
+    for (size_t i = 0; i < RN_ARRAY_LEN(cases); i++)
+        assert_true(rn_siphash24(&key, message, cases[i].len) == cases[i].hash);
+}
+
+static void test_siphash_1_3_over_words_is_that_over_their_bytes(void **state)
+{
+    static const struct {
+        size_t n_words;
+        uint64_t hash;
+    } cases[] = {
+        { 0, 0xabac0158050fc4dcu },
+        { 1, 0x369095118d299a8eu },
+        { 5, 0xc1d2363299e41531u },
+        { 7, 0xb4bcc0db243c6d75u },
+    };
+    struct rn_hash_key key = reference_key();
+    uint64_t words[7];
+
+    (void)state;
+    for (unsigned i = 0; i < RN_ARRAY_LEN(words); i++) {
+        uint8_t bytes[8];
+
+        for (unsigned j = 0; j < 8; j++)
+            bytes[j] = (uint8_t)(8 * i + j);
+        words[i] = rn_get_le64(bytes);
+    }
+    for (size_t i = 0; i < RN_ARRAY_LEN(cases); i++)
+        assert_true(rn_siphash13_words(&key, words, cases[i].n_words) == cases[i].hash);
+}
+
+static void test_another_key_gives_another_hash(void **state)
+{
+    struct rn_hash_key key = reference_key();
+    struct rn_hash_key other = { key.k0, key.k1 ^ 1 };
+    uint64_t word = 7;
+
+    (void)state;
+    assert_true(rn_siphash24(&key, "x", 1) != rn_siphash24(&other, "x", 1));
+    assert_true(rn_siphash13_words(&key, &word, 1) != rn_siphash13_words(&other, &word, 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_siphash_2_4_gives_the_reference_values),
+        cmocka_unit_test(test_siphash_1_3_over_words_is_that_over_their_bytes),
+        cmocka_unit_test(test_another_key_gives_another_hash),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
