@@ -49,8 +49,9 @@ uninstall: ## remove what the last `make install` from this tree installed
 format: packages-lint ## clang-format every C file
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-lint: packages-lint $(BUILD)/build.ninja ## clang-tidy and cppcheck; what did not change since is not looked at again
-	@tools/lint.py $(BUILD)
+lint: packages-lint build-clang/build.ninja ## clang-tidy and cppcheck; what did not change since is not looked at again (FILES= for some)
+	@ninja -C build-clang build.ninja >build-clang/regenerate.log || { cat build-clang/regenerate.log; exit 1; }
+	@tools/lint.py build-clang $(FILES)
 
 packages: packages-build packages-test ## install what building and testing need (root), or say how
 packages-%:

@@ -49,15 +49,28 @@ static size_t random_below(size_t limit)
     return limit == 0 ? 0 : (size_t)(random_next() % limit);
 }
 
+static void say(const char *text)
+{
+    (void)!write(STDERR_FILENO, text, strlen(text));
+}
+
+/* Only what a signal handler may call: write() and its own arithmetic. */
 static void on_crash(int signal_number)
 {
-    char text[640];
-    int length =
-        snprintf(text, sizeof text, "\nreplay: signal %d at %s, mutation %u (0: the file itself)\n",
-                 signal_number, current_file, current_mutation);
+    char digits[12];
+    char *digit = digits + sizeof digits;
+    unsigned left = current_mutation;
 
-    if (length > 0)
-        (void)!write(STDERR_FILENO, text, (size_t)length);
+    *--digit = '\0';
+    do {
+        *--digit = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    say("\nreplay: crash at ");
+    say(current_file);
+    say(", mutation ");
+    say(digit);
+    say(" (0: the file itself)\n");
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
