@@ -72,3 +72,31 @@ int rn_userns_write_maps(const struct rn_userns_ids *ids)
         return err;
     return write_map("/proc/self/gid_map", ids->inner_gid, ids->outer_gid);
 }
+
+static bool map_has(const char *path, unsigned id)
+{
+    char text[4096];
+    const char *line = text;
+    unsigned inner;
+    unsigned outer;
+    unsigned count;
+
+    if (rn_read_file(path, text, sizeof(text)) < 0)
+        return false;
+    while (line != NULL && sscanf(line, "%u %u %u", &inner, &outer, &count) == 3) {
+        if (id >= inner && id - inner < count)
+            return true;
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return false;
+}
+
+bool rn_userns_has_id(unsigned id)
+{
+    char setgroups[16];
+
+    return map_has("/proc/self/uid_map", id) && map_has("/proc/self/gid_map", id) &&
+           rn_read_file("/proc/self/setgroups", setgroups, sizeof(setgroups)) > 0 &&
+           strncmp(setgroups, "allow", 5) == 0;
+}

@@ -21,6 +21,9 @@ struct rn_userns_ids rn_userns_own_ids(bool as_root);
  */
 RN_MUST_USE int rn_userns_write_maps(const struct rn_userns_ids *ids);
 
+/* Whether the present user namespace has @id as uid and gid, and lets a process leave its groups: then root may become it. */
+bool rn_userns_has_id(unsigned id);
+
 /* Writes @text to the existing file @path in one write, as /proc wants it. Errors: host. */
 RN_MUST_USE int rn_write_file(const char *path, const char *text);
 /* Reads at most @cap - 1 bytes of @path and ends them with NUL. Returns the length. Errors: host. */
