@@ -40,6 +40,7 @@ int rn_dns_name_read(struct rn_dns_name *ret, struct rn_reader *r, struct rn_vie
 {
     struct rn_dns_name name = { 0 };
     struct rn_reader at = *r;
+    struct rn_reader behind = *r; /* the name as it stands at @r: where its first pointer ends */
     size_t run_start = msg.len - at.rest.len;
     unsigned jumps = 0;
 
@@ -63,14 +64,13 @@ int rn_dns_name_read(struct rn_dns_name *ret, struct rn_reader *r, struct rn_vie
             target >= run_start || jumps == RN_DNS_JUMPS_MAX)
             return RN_E_MALFORMED;
         if (jumps == 0)
-            *r = at;
+            behind = at;
         jumps++;
         run_start = target;
         at = reader_at(msg, target);
     }
-    if (jumps == 0)
-        *r = at;
     append_root(&name);
+    *r = jumps == 0 ? at : behind;
     *ret = name;
     return RN_OK;
 }
