@@ -10,8 +10,9 @@ compiler=$1
 root=$2
 shift 2
 
-# bcmp: clang makes it of memcmp() == 0. The rest: fortified mem*, the stack protector, position independence.
-allowed='^(mem(cpy|move|set|cmp|chr)|bcmp|strlen|__[a-z]+_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)$'
+# bcmp: clang makes it of memcmp() == 0. __cpu_model: libgcc's CPU flags, read by __builtin_cpu_supports() in
+# checksum.c. The rest: fortified mem*, the stack protector, position independence.
+allowed='^(mem(cpy|move|set|cmp|chr)|bcmp|strlen|__[a-z]+_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__cpu_model)$'
 # .data.rel.ro is written by the loader only; it holds const tables of pointers.
 writable='^\.(data|bss|tdata|tbss|data\.rel|data\.rel\.local)(\.|$)'
 read_only='^\.data\.rel\.ro'
