@@ -20,3 +20,23 @@
 #define RN_LIKELY(x)   (x)
 #define RN_UNLIKELY(x) (x)
 #endif
+
+/* Memory that lies on a free list of ours is hidden from a program under AddressSanitizer, so that a packet used after
+ * it was freed is found as any freed memory would be. */
+#if defined(__SANITIZE_ADDRESS__)
+#define RN_HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RN_HAS_ASAN 1
+#endif
+#endif
+
+#if defined(RN_HAS_ASAN)
+void __asan_poison_memory_region(const volatile void *ptr, unsigned long bytes);
+void __asan_unpoison_memory_region(const volatile void *ptr, unsigned long bytes);
+#define RN_HIDE(ptr, bytes) __asan_poison_memory_region(ptr, bytes)
+#define RN_SHOW(ptr, bytes) __asan_unpoison_memory_region(ptr, bytes)
+#else
+#define RN_HIDE(ptr, bytes) ((void)(ptr), (void)(bytes))
+#define RN_SHOW(ptr, bytes) ((void)(ptr), (void)(bytes))
+#endif

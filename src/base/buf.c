@@ -14,6 +14,7 @@ static struct rn_buf *take(struct rn_pool *pool, enum rn_buf_class class)
     slab->free = buf->next_free;
     slab->in_use++;
     buf->refs = 1;
+    RN_SHOW(buf->data, buf->cap_bytes);
     return buf;
 }
 
@@ -24,6 +25,7 @@ static void give_back(struct rn_buf *buf)
     buf->next_free = slab->free;
     slab->free = buf;
     slab->in_use--;
+    RN_HIDE(buf->data, buf->cap_bytes);
 }
 
 struct rn_buf *rn_buf_new(struct rn_pool *pool, enum rn_buf_class class)
@@ -61,6 +63,7 @@ static RN_COLD void release_lent(struct rn_buf *buf)
     void *arg = buf->release_arg;
 
     buf->data = NULL;
+    buf->cap_bytes = 0;
     buf->release = NULL;
     give_back(buf);
     if (release != NULL)

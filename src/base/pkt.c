@@ -38,6 +38,7 @@ struct rn_pkt *rn_pkt_new(struct rn_pool *pool)
     pkt = slab->free;
     slab->free = pkt->next;
     slab->in_use++;
+    RN_SHOW(pkt, sizeof(*pkt));
     /* Frags and head are written before they are read; clearing them would be most of the cost. */
     memset(pkt, 0, offsetof(struct rn_pkt, frags));
     pkt->pool = pool;
@@ -57,6 +58,7 @@ void rn_pkt_free(struct rn_pkt *pkt)
     pkt->next = slab->free;
     slab->free = pkt;
     slab->in_use--;
+    rn_slab_hide_pkt(pkt);
 }
 
 void rn_pkt_drop(struct rn_pkt *pkt, enum rn_drop why)

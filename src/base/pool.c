@@ -76,6 +76,7 @@ static void add_pkts(struct rn_pool *pool, struct slab_chunk *chunk)
         slots[i].home = chunk;
         slots[i].pkt.next = slab->free;
         slab->free = &slots[i].pkt;
+        rn_slab_hide_pkt(&slots[i].pkt);
     }
 }
 
@@ -96,6 +97,7 @@ static void add_bufs(struct rn_pool *pool, struct slab_chunk *chunk, enum slab_k
         buf->data = payload + i * stride(k);
         buf->next_free = slab->free;
         slab->free = buf;
+        RN_HIDE(buf->data, buf->cap_bytes);
     }
 }
 
@@ -138,6 +140,7 @@ int rn_pool_new(struct rn_pool **ret, const struct rn_alloc *alloc,
 
 static void free_chunk(struct rn_pool *pool, struct slab_chunk *chunk)
 {
+    RN_SHOW(chunk, chunk->bytes);
     pool->bytes_held -= chunk->bytes;
     rn_alloc_free(&pool->alloc, chunk, chunk->bytes);
 }

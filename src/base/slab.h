@@ -6,6 +6,7 @@
  */
 #include "base/pkt.h"
 #include "base/pool.h"
+#include <runnel/attr.h>
 
 struct slab_chunk;
 
@@ -31,6 +32,12 @@ struct rn_pool {
     uint64_t failures;
     struct rn_drop_account drops;
 };
+
+/* All of a free packet but its link; of a free buffer only the payload is hidden, since the header keeps its home. */
+static inline void rn_slab_hide_pkt(struct rn_pkt *pkt)
+{
+    RN_HIDE((uint8_t *)pkt + sizeof(pkt->next), sizeof(*pkt) - sizeof(pkt->next));
+}
 
 /* Puts at least one object on the free list, or counts a failure and returns false. */
 bool rn_slab_grow(struct rn_pool *pool, enum slab_kind kind);
