@@ -198,7 +198,7 @@ struct rn_tcp_stack {
     void *probe_arg;
     uint32_t n_orphans;
     uint32_t n_timewait;
-    struct rn_tcp_timewait *timewait;
+    struct rn_list timewaits; /* timewait.c, oldest first */
 };
 
 /* --- conn.c: birth, death --------------------------------------------------------------------------------- */
@@ -206,6 +206,13 @@ struct rn_tcp_stack {
 RN_MUST_USE int rn_tcp_conn_new(struct rn_tcp **ret, struct rn_stack *stack);
 /* Consumes @conn: leaves every list, table and timer, frees queues. The state must be CLOSED. */
 void rn_tcp_conn_free(struct rn_tcp *conn);
+/* The rarely set options, allocated by the first call; NULL when there is no memory. */
+struct rn_tcp_cold *rn_tcp_cold_of(struct rn_tcp *conn);
+/* What to take for options never set. */
+const struct rn_tcp_cold *rn_tcp_cold_get(const struct rn_tcp *conn);
+/* Takes a connection's identity: names, flow, ISN, timestamp offset, demux. Errors: as rn_flow_find, EXISTS. */
+RN_MUST_USE int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
+                                 const struct rn_endpoint *remote);
 /* The connection is over: @err 0 for a clean end. Moves to CLOSED, tells the application (or frees an orphan at the end of
  * the turn). Never frees inline: callers may still look at conn->state. */
 void rn_tcp_conn_end(struct rn_tcp *conn, int err);
@@ -263,13 +270,17 @@ void rn_tcp_opts_for(struct rn_tcp *conn, enum rn_tcp_opts_kind kind, struct rn_
 uint32_t rn_tcp_opts_segment_bytes(const struct rn_tcp *conn);
 /* Answers a segment for no connection with RST, rate limited (RFC 9293 §3.10.7.1). @pkt borrowed. */
 void rn_tcp_reset_unknown(struct rn_nic *nic, const struct rn_ip_in *ip,
-                          const struct rn_tcp_seg *seg);
+                          const struct rn_tcp_seg *seg, const struct rn_tcp_hdr *hdr);
 /* RST for a live connection we abort. */
 void rn_tcp_send_reset(struct rn_tcp *conn);
 /* Challenge ACK with the connection's own limit (RFC 5961 §5, §7). */
 void rn_tcp_challenge(struct rn_tcp *conn);
 
 /* --- output side (snd.c ack.c scoreboard.c rack.c recovery.c rto.c rtt.c cc build.c timers.c) ------------------- */
+/* Defaults of a new connection: controller, RTO of 1 s (RFC 6298 §2), send buffer. */
+void rn_tcp_snd_init(struct rn_tcp *conn);
+/* Frees the flight and the controller's state. */
+void rn_tcp_snd_fini(struct rn_tcp *conn);
 /* Something may have to go out (data, ACK, FIN, window update): schedules rn_tcp_flush in this turn. */
 void rn_tcp_want_output(struct rn_tcp *conn);
 /* OUTPUT phase: sends what cwnd, rwnd, Nagle, pacing and the NIC's room allow, or at least the ACK that is owed. */

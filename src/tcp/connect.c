@@ -1,0 +1,209 @@
+#include "tcp/life.h"
+#include "tcp/reorder.h"
+
+#include <runnel/err.h>
+
+/* Active open: RFC 9293 §3.10.1, and SYN-SENT (§3.10.7.3) with simultaneous open. */
+
+struct pick {
+    struct rn_stack *stack;
+    const struct rn_endpoint *remote;
+    struct rn_addr local;
+};
+
+/* A port may serve several connections as long as their peers differ. */
+static bool is_free_port(void *arg, uint16_t port)
+{
+    const struct pick *pick = arg;
+    struct rn_endpoint local = { .addr = pick->local, .port = port };
+    struct rn_demux_key key = rn_tcp_key_of(&local, pick->remote);
+
+    return rn_demux_find_exact(&pick->stack->demux, &key) == NULL;
+}
+
+static int claim_port(struct rn_tcp *conn, struct rn_endpoint *local,
+                      const struct rn_endpoint *remote)
+{
+    struct rn_stack *stack = conn->sock.stack;
+    struct pick pick = { stack, remote, local->addr };
+    int err;
+
+    if (local->port != 0)
+        return RN_OK;
+    if (conn->sock.claim == NULL) {
+        err = rn_sock_claim(&conn->sock, local, 0);
+        if (err < 0)
+            return err;
+    }
+    conn->sock.claim->addr = local->addr;
+    err = rn_ports_pick(&stack->ports, conn->sock.claim, remote, is_free_port, &pick);
+    if (err < 0)
+        return err;
+    local->port = conn->sock.claim->port;
+    return RN_OK;
+}
+
+static int check_connectable(const struct rn_tcp *conn, const struct rn_endpoint *remote)
+{
+    if (conn->state == RN_TCP_SYN_SENT || conn->state == RN_TCP_SYN_RCVD)
+        return RN_E_ALREADY_CONNECTING;
+    if (conn->state == RN_TCP_LISTEN)
+        return RN_E_BAD_STATE;
+    if (conn->state != RN_TCP_CLOSED || conn->sock.demux.is_listed || conn->iss.v != 0)
+        return RN_E_ALREADY_CONNECTED;
+    if (remote->port == 0 || rn_addr_is_none(remote->addr))
+        return RN_E_BAD_ADDR;
+    if (rn_addr_is_multicast(remote->addr) || rn_addr_is_broadcast(remote->addr))
+        return RN_E_NET_UNREACH;
+    return RN_OK;
+}
+
+/* The zero address means ourselves (as BSD has it). */
+static struct rn_endpoint real_remote(const struct rn_endpoint *remote)
+{
+    static const uint8_t loopback6[16] = { [15] = 1 };
+    struct rn_endpoint real = *remote;
+
+    if (rn_addr_is_any(remote->addr))
+        real.addr = rn_addr_is_v4(remote->addr) ? rn_addr_v4(0x7f000001) : rn_addr_v6(loopback6);
+    return real;
+}
+
+/* The source address decides which ports are free, so the way is looked up first. */
+static int choose_source(struct rn_tcp *conn, struct rn_endpoint *local,
+                         const struct rn_endpoint *remote)
+{
+    struct rn_ip_out out = { .src = local->addr,
+                             .dst = remote->addr,
+                             .nic = local->nic != 0 ? local->nic : remote->nic,
+                             .proto = RN_IPPROTO_TCP };
+
+    if (rn_addr_is_any(out.src))
+        out.src = rn_addr_none();
+    return rn_flow_find(conn->sock.stack, &conn->flow, &out, &local->addr);
+}
+
+int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    struct rn_endpoint to = real_remote(remote);
+    struct rn_endpoint local = rn_sock_local(sock);
+    int err;
+
+    err = check_connectable(conn, remote);
+    if (err < 0)
+        return err;
+    err = choose_source(conn, &local, &to);
+    if (err < 0)
+        return err;
+    err = claim_port(conn, &local, &to);
+    if (err < 0)
+        return err;
+    err = rn_tcp_conn_name(conn, &local, &to);
+    if (err < 0)
+        return err == RN_E_EXISTS ? RN_E_PORT_IN_USE : err;
+    conn->rcv.wscale = rn_tcp_tune_wscale(conn);
+    rn_tcp_move(conn, RN_TCP_EV_OPEN_ACTIVE);
+    rn_tcp_send_syn(conn);
+    return RN_E_CONNECT_STARTED;
+}
+
+/* --- SYN-SENT --------------------------------------------------------------------------------------------------- */
+
+void rn_tcp_established(struct rn_tcp *conn)
+{
+    rn_tcp_move(conn, RN_TCP_EV_SYN_ACKED);
+    rn_tcp_snd_established(conn);
+    rn_sock_ready(&conn->sock, RN_WRITABLE);
+}
+
+static bool acks_our_syn(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    return rn_seq_gt(seg->ack, conn->iss) && rn_seq_le(seg->ack, conn->snd.max);
+}
+
+static void reset_answer(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    struct rn_endpoint local = rn_sock_local(&conn->sock);
+    struct rn_endpoint remote = rn_sock_remote(&conn->sock);
+
+    rn_tcp_send_reset_for(conn->sock.stack, &local, &remote, seg);
+}
+
+static void take_syn(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    rn_tcp_rcv_start(conn, seg->seq);
+    rn_tcp_opts_negotiate(conn, &seg->opts);
+    conn->snd.wnd = seg->wnd; /* never scaled in a SYN, RFC 7323 §2.2 */
+    conn->snd.wnd_max = seg->wnd;
+    conn->snd.wl1 = seg->seq;
+    conn->snd.wl2 = seg->ack;
+}
+
+/* What came with the SYN is treated as of the new state. */
+static void rest_of_syn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    rn_seq fin = rn_seq_add(seg->seq, 1 + seg->data_len);
+
+    seg->seq = rn_seq_add(seg->seq, 1);
+    if (seg->data_len > 0)
+        rn_tcp_rcv_data(conn, seg);
+    if ((seg->flags & RN_TCP_FIN) != 0)
+        rn_tcp_rcv_fin(conn, fin);
+}
+
+static void on_syn_ack(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    take_syn(conn, seg);
+    rn_tcp_ecn_on_syn_ack(conn, seg->flags);
+    rn_tcp_established(conn);
+    rn_tcp_ack_in(conn, seg);
+    if (conn->state != RN_TCP_ESTABLISHED)
+        return;
+    conn->flags |= RN_TCPF_ACK_NOW;
+    rn_tcp_want_output(conn);
+    rest_of_syn(conn, seg);
+}
+
+/* Simultaneous open, RFC 9293 §3.5 figure 8. */
+static void on_bare_syn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    take_syn(conn, seg);
+    rn_tcp_ecn_on_syn(conn, seg->flags);
+    rn_tcp_move(conn, RN_TCP_EV_SYN_RCVD);
+    rn_tcp_send_syn(conn);
+}
+
+static enum rn_drop syn_sent_step(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    bool has_ack = (seg->flags & RN_TCP_ACK) != 0;
+
+    if (has_ack && !acks_our_syn(conn, seg)) {
+        reset_answer(conn, seg);
+        return RN_DROP_TCP_BAD_ACK;
+    }
+    if ((seg->flags & RN_TCP_RST) != 0) {
+        conn->sock.stack->stats.tcp_in_rsts++;
+        if (!has_ack)
+            return RN_DROP_TCP_RST_BLIND;
+        rn_tcp_conn_end(conn, RN_E_CONN_REFUSED);
+        return RN_DROP_CONSUMED;
+    }
+    if ((seg->flags & RN_TCP_SYN) == 0)
+        return RN_DROP_TCP_UNACCEPTABLE;
+    if (has_ack)
+        on_syn_ack(conn, seg);
+    else
+        on_bare_syn(conn, seg);
+    return RN_DROP_CONSUMED;
+}
+
+void rn_tcp_syn_sent_in(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    enum rn_drop why = syn_sent_step(conn, seg);
+
+    if (why == RN_DROP_CONSUMED)
+        rn_pkt_free(seg->pkt);
+    else
+        rn_pkt_drop(seg->pkt, why);
+}

@@ -1,0 +1,253 @@
+#include "tcp/listen.h"
+
+#include "tcp/life.h"
+#include "tcp/reorder.h"
+
+#include <runnel/err.h>
+
+#define INHERITED_FLAGS                                                                            \
+    (RN_TCPF_NODELAY | RN_TCPF_CORK | RN_TCPF_QUICKACK | RN_TCPF_KEEPALIVE |                       \
+     RN_TCPF_SNDBUF_FIXED | RN_TCPF_RCVBUF_FIXED | RN_TCPF_WANT_DRAINED)
+
+static struct rn_stats *stats_of(const struct rn_tcp *conn)
+{
+    return &conn->sock.stack->stats;
+}
+
+/* --- birth ------------------------------------------------------------------------------------------------------ */
+
+static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
+{
+    conn->flags |= model->flags & INHERITED_FLAGS;
+    conn->snd.buf_max = model->snd.buf_max;
+    conn->snd.mss_user = model->snd.mss_user;
+    conn->rcv.buf_max = model->rcv.buf_max;
+    conn->cc.ops = model->cc.ops;
+    conn->cc.ecn = model->cc.ecn & RN_TCP_ECN_WANTED;
+    conn->sock.tos = model->sock.tos;
+    conn->sock.ttl = model->sock.ttl;
+    conn->sock.pmtud = model->sock.pmtud;
+    if (model->cold == NULL)
+        return RN_OK;
+    if (rn_tcp_cold_of(conn) == NULL)
+        return RN_E_NOMEM;
+    *conn->cold = *model->cold;
+    return RN_OK;
+}
+
+static void take_syn(struct rn_tcp *conn, const struct rn_tcp_syn *syn)
+{
+    if (syn->has_isn) {
+        conn->iss = syn->isn;
+        conn->snd.una = conn->snd.nxt = conn->snd.max = conn->iss;
+    }
+    conn->rcv.wscale = rn_tcp_tune_wscale(conn);
+    rn_tcp_rcv_start(conn, syn->seq);
+    rn_tcp_opts_negotiate(conn, &syn->opts);
+    rn_tcp_ecn_on_syn(conn, syn->flags);
+    conn->snd.wnd = syn->wnd;
+    conn->snd.wnd_max = syn->wnd;
+}
+
+int rn_tcp_passive_new(struct rn_tcp **ret, struct rn_stack *stack, const struct rn_tcp_syn *syn,
+                       const struct rn_tcp *model)
+{
+    struct rn_tcp *conn;
+    int err;
+
+    err = rn_tcp_conn_new(&conn, stack);
+    if (err < 0)
+        return err;
+    conn->flags |= RN_TCPF_PASSIVE;
+    if (syn->is_spoofed)
+        conn->sock.flags |= RN_SOCK_SPOOFED;
+    if (model != NULL)
+        err = inherit(conn, model);
+    if (err >= 0)
+        err = rn_tcp_conn_name(conn, &syn->local, &syn->remote);
+    if (err < 0) {
+        rn_tcp_conn_free(conn);
+        return err;
+    }
+    take_syn(conn, syn);
+    rn_tcp_move(conn, RN_TCP_EV_SYN_RCVD);
+    *ret = conn;
+    return RN_OK;
+}
+
+/* --- queues ----------------------------------------------------------------------------------------------------- */
+
+static void enqueue_half_open(struct rn_tcp_listen *listen, struct rn_tcp *conn)
+{
+    rn_list_remove(&conn->link);
+    rn_list_push_back(&listen->half_open, &conn->link);
+    listen->n_half_open++;
+    conn->listen = listen;
+}
+
+static bool is_accept_queue_full(const struct rn_tcp_listen *listen)
+{
+    return listen->n_ready >= listen->backlog;
+}
+
+bool rn_tcp_listen_promote(struct rn_tcp *conn)
+{
+    struct rn_tcp_listen *listen = conn->listen;
+
+    if (is_accept_queue_full(listen)) {
+        stats_of(conn)->tcp_listen_overflows++;
+        return false;
+    }
+    rn_list_remove(&conn->link);
+    rn_list_push_back(&listen->ready, &conn->link);
+    listen->n_half_open--;
+    listen->n_ready++;
+    rn_sock_ready(&listen->listener->sock, RN_READABLE);
+    return true;
+}
+
+/* As Linux counts it: so many SYN+ACKs (after 0, 1, 3, 7, ... s) are sent in the time the listener will wait. */
+bool rn_tcp_listen_defers(const struct rn_tcp *conn)
+{
+    int64_t wait_ns = conn->listen != NULL ? rn_tcp_cold_get(conn->listen->listener)->defer_ns : 0;
+    int64_t after_ns = 0;
+    unsigned retries = 0;
+
+    while (after_ns < wait_ns && retries < 8)
+        after_ns += RN_NS_PER_S << retries++;
+    return conn->syn_retries < retries;
+}
+
+/* Back among the connections that are in no queue. */
+static void leave_queue(struct rn_tcp *conn)
+{
+    rn_list_remove(&conn->link);
+    rn_list_push_back(&rn_tcp_stack_of(conn)->conns, &conn->link);
+    conn->listen = NULL;
+}
+
+struct rn_tcp *rn_tcp_listen_accept(struct rn_tcp_listen *listen)
+{
+    struct rn_list *node = rn_list_first(&listen->ready);
+    struct rn_tcp *conn;
+
+    if (node == NULL)
+        return NULL;
+    conn = rn_list_entry(node, struct rn_tcp, link);
+    listen->n_ready--;
+    leave_queue(conn);
+    return conn;
+}
+
+void rn_tcp_listen_forget(struct rn_tcp *conn)
+{
+    conn->listen->n_half_open--;
+    leave_queue(conn);
+}
+
+static void end_half_open(struct rn_tcp_listen *listen)
+{
+    struct rn_list *node;
+
+    while ((node = rn_list_first(&listen->half_open)) != NULL)
+        rn_tcp_conn_abort(rn_list_entry(node, struct rn_tcp, link), RN_E_CONN_ABORTED);
+}
+
+static void end_unaccepted(struct rn_tcp_listen *listen)
+{
+    struct rn_list *node;
+
+    while ((node = rn_list_first(&listen->ready)) != NULL) {
+        struct rn_tcp *conn = rn_list_entry(node, struct rn_tcp, link);
+
+        rn_tcp_conn_abort(conn, RN_E_CONN_ABORTED);
+        rn_tcp_conn_free(conn);
+    }
+}
+
+void rn_tcp_listen_end(struct rn_tcp *listener)
+{
+    struct rn_tcp_listen *listen = listener->listen;
+
+    end_half_open(listen);
+    end_unaccepted(listen);
+    rn_demux_remove(&listener->sock.stack->demux, &listener->sock.demux);
+    rn_tcp_move(listener, RN_TCP_EV_RESET);
+    rn_alloc_free(listener->sock.stack->alloc, listen, sizeof(*listen));
+    listener->listen = NULL;
+}
+
+/* --- segments --------------------------------------------------------------------------------------------------- */
+
+static void open_half(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
+{
+    struct rn_tcp *conn;
+
+    if (rn_tcp_passive_new(&conn, listener->sock.stack, syn, listener) < 0) {
+        stats_of(listener)->tcp_listen_drops++;
+        rn_pkt_drop(seg->pkt, RN_DROP_NOMEM);
+        return;
+    }
+    enqueue_half_open(listener->listen, conn);
+    rn_tcp_send_syn(conn);
+    /* Data beside a SYN is not acknowledged, so it comes again when the peer has proven its address. */
+    rn_pkt_free(seg->pkt);
+}
+
+static void on_syn(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
+{
+    struct rn_tcp_listen *listen = listener->listen;
+
+    if (is_accept_queue_full(listen)) {
+        stats_of(listener)->tcp_listen_overflows++;
+        stats_of(listener)->tcp_listen_drops++;
+        rn_pkt_drop(seg->pkt, RN_DROP_TCP_BACKLOG);
+    } else if (listen->n_half_open >= RN_TCP_HALF_OPEN_MAX) {
+        rn_tcp_cookie_send(listener, syn);
+        rn_pkt_free(seg->pkt);
+    } else {
+        open_half(listener, syn, seg);
+    }
+}
+
+/* The peer has our SYN+ACK already, so the connection enters SYN-RCVD as if it had sent it, and the ACK does the rest. */
+static void open_from_cookie(struct rn_tcp *listener, const struct rn_tcp_syn *syn,
+                             struct rn_tcp_seg *seg)
+{
+    struct rn_tcp *conn;
+
+    if (is_accept_queue_full(listener->listen) ||
+        rn_tcp_passive_new(&conn, listener->sock.stack, syn, listener) < 0) {
+        stats_of(listener)->tcp_listen_overflows++;
+        rn_pkt_drop(seg->pkt, RN_DROP_TCP_BACKLOG);
+        return;
+    }
+    enqueue_half_open(listener->listen, conn);
+    conn->snd.nxt = conn->snd.max = rn_seq_add(conn->iss, 1);
+    (void)rn_tcp_rcv_announce(conn, RN_TCP_SYN);
+    rn_tcp_segment_in(conn, seg);
+}
+
+static void on_ack(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
+{
+    if (rn_tcp_cookie_check(listener, syn, seg)) {
+        stats_of(listener)->tcp_cookies_recv++;
+        open_from_cookie(listener, syn, seg);
+        return;
+    }
+    rn_tcp_send_reset_for(listener->sock.stack, &syn->local, &syn->remote, seg);
+    rn_pkt_drop(seg->pkt, RN_DROP_TCP_COOKIE);
+}
+
+/* RFC 9293 §3.10.7.2. SYN with FIN opens nothing: only scanners send it. */
+void rn_tcp_listen_in(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
+{
+    if ((seg->flags & RN_TCP_RST) != 0)
+        rn_pkt_drop(seg->pkt, RN_DROP_TCP_RST_BLIND);
+    else if ((seg->flags & RN_TCP_ACK) != 0)
+        on_ack(listener, syn, seg);
+    else if ((seg->flags & (RN_TCP_SYN | RN_TCP_FIN)) == RN_TCP_SYN)
+        on_syn(listener, syn, seg);
+    else
+        rn_pkt_drop(seg->pkt, RN_DROP_TCP_UNACCEPTABLE);
+}
