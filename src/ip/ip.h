@@ -12,6 +12,7 @@ struct rn_ip_out {
     uint8_t tos;
     uint8_t ttl;         /* 0: the stack's default */
     bool is_spoofed;     /* src need not be ours (gates, RSTs of forwarders) */
+    bool is_probe;       /* the path MTU is not asked, only the NIC's (RN_PMTUD_PROBE) */
     uint32_t flow_label; /* IPv6 */
 };
 
@@ -40,7 +41,27 @@ void rn_pmtu_lower(struct rn_stack *stack, struct rn_addr dst, uint32_t mtu);
 /* A transport heard from the peer: the neighbour is reachable (RFC 4861 §7.3.1). */
 void rn_flow_confirm(struct rn_stack *stack, struct rn_flow *flow);
 
-/* Answers @pkt (borrowed; pulled as handed to input, its network header still before it) with an ICMP error, unless RFC
+/* What goes on with a packet between these addresses; asked once for a conversation (nic->verdicts). */
+enum rn_ip_fate {
+    RN_IP_DROP,    /* verdict->drop says why */
+    RN_IP_OURS,    /* an address of ours */
+    RN_IP_MANY,    /* broadcast, or a group we listen to */
+    RN_IP_FOREIGN, /* not ours; a promiscuous NIC takes it */
+    RN_IP_FORWARD, /* not ours; we are a router */
+};
+
+/* accept.c: martians, "is it ours?". Borrowed until the next call for @nic. */
+const struct rn_nic_verdict *rn_ip_judge(struct rn_nic *nic, struct rn_addr src, struct rn_addr dst,
+                                         bool is_looped);
+/* deliver.c. Consumes @pkt, which starts at the network header of @l3_len bytes: pulls it, hands the rest to its transport. */
+void rn_ip_deliver(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip,
+                   uint16_t l3_len);
+/* Consumes @pkt, complete with its network header: loops it back or queues it on the flow's NIC. */
+void rn_ip_send(struct rn_stack *stack, const struct rn_flow *flow, const struct rn_ip_out *out,
+                struct rn_pkt *pkt);
+
+/* Answers @pkt (borrowed; pulled as handed to input, its network header of l3_len bytes still before it; or l3_len 0 and
+ * the header at its front) with an ICMP error, unless RFC
  * 1122 §3.2.2 / RFC 4443 §2.4 forbid it or the limiter does. @arg: MTU of TOO_BIG, pointer of PARAM. */
 void rn_icmp_send_error(struct rn_nic *nic, const struct rn_pkt *pkt, enum rn_icmp_kind kind,
                         uint32_t arg);
@@ -48,6 +69,23 @@ void rn_icmp_send_error(struct rn_nic *nic, const struct rn_pkt *pkt, enum rn_ic
  * header with at least 8 bytes of transport. */
 void rn_icmp_send_error_about(struct rn_stack *stack, uint16_t nic, struct rn_view quote,
                               enum rn_icmp_kind kind);
+/* The same with everything said: for gates that pass on an error they heard of outside. */
+struct rn_icmp_out {
+    enum rn_icmp_kind kind;
+    uint16_t nic;       /* it leaves by this one; 0: any */
+    uint32_t arg;       /* MTU of TOO_BIG, pointer of PARAM */
+    uint8_t param_code; /* of PARAM, ICMPv6 only */
+    struct rn_addr
+        from; /* who says so; none: the quoted destination for PORT and PROTO, else an address of ours */
+};
+void rn_icmp_send(struct rn_stack *stack, const struct rn_icmp_out *out, struct rn_view quote);
+/* rn_icmp_send_error with everything said but the NIC, which is @nic. */
+void rn_icmp_answer(struct rn_nic *nic, const struct rn_pkt *pkt, const struct rn_icmp_out *out);
+/* The quote of a datagram nobody kept: network header and 8 bytes of UDP (or echo: ports are identifier and sequence) as
+ * @src sent it to @dst. Returns its length. */
+#define RN_IP_QUOTE_BYTES 48u
+size_t rn_ip_quote_make(const struct rn_endpoint *src, const struct rn_endpoint *dst, uint8_t proto,
+                        uint8_t ret[RN_IP_QUOTE_BYTES]);
 /* Is @addr one of ours (any NIC, or @nic only if not 0)? */
 bool rn_ip_is_local(const struct rn_stack *stack, struct rn_addr addr, uint16_t nic);
 

@@ -33,12 +33,13 @@ struct rn_demux_node {
 struct rn_demux {
     struct rn_hash table;
     struct rn_hash_key hash_key;
+    uint32_t n_on_nic; /* nodes bound to a NIC are rare; while there are none, lookups skip them */
 };
 
 RN_MUST_USE int rn_demux_init(struct rn_demux *d, const struct rn_alloc *alloc,
                               const struct rn_hash_key *key);
 void rn_demux_fini(struct rn_demux *d);
-/* @node->key is filled in by the caller. Errors: EXISTS when the same key is there and not both are reuseport. */
+/* @node->key is filled in by the caller; any wildcard as local address becomes none. Errors: EXISTS when the same key is there and not both are reuseport. */
 RN_MUST_USE int rn_demux_add(struct rn_demux *d, struct rn_demux_node *node);
 /* A no-op if not listed. */
 void rn_demux_remove(struct rn_demux *d, struct rn_demux_node *node);

@@ -21,6 +21,18 @@ struct rn_nic_addr {
     uint8_t state; /* enum rn_addr_state */
 };
 
+/* What the network layer found out about a pair of addresses on a NIC, so that a conversation asks once. */
+struct rn_nic_verdict {
+    struct rn_addr src;
+    struct rn_addr dst;
+    uint32_t gen; /* true while it is the stack's route_gen */
+    uint8_t fate; /* enum rn_ip_fate */
+    uint8_t drop; /* enum rn_drop, of RN_IP_DROP */
+    bool is_looped;
+};
+
+#define RN_NIC_VERDICTS 16u
+
 /* Sees packets in and out of a NIC (packet sockets, sniffers). Const data only; runs inline. */
 struct rn_tap {
     struct rn_list link;
@@ -45,17 +57,22 @@ struct rn_nic {
     /* Told when out becomes non-empty: the pump or driver schedules itself. */
     void (*on_output)(struct rn_nic *nic);
     void *pump;
+    struct rn_nic_verdict verdicts[RN_NIC_VERDICTS];
     uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
 };
 
 /* Consumes every packet of @in. Packets start at the link header of the device's link type. */
 void rn_nic_input(struct rn_nic *nic, struct rn_pktq *in);
+/* Consumes @pkt, which starts at the header that pkt->ethertype names: to its network protocol. */
+void rn_nic_deliver(struct rn_nic *nic, struct rn_pkt *pkt);
 /* Consumes @pkt, which starts at the network header: resolves @next_hop through @neigh (NULL on RN_LINK_IP), taps, link
  * header, queue. Only datagram and forwarded packets are dropped when the queue is full; TCP limits itself. */
 void rn_nic_output(struct rn_nic *nic, struct rn_neigh *neigh, struct rn_pkt *pkt);
 /* Moves at most @max packets into @out, in order. Returns how many. */
 size_t rn_nic_take_output(struct rn_nic *nic, struct rn_pktq *out, size_t max);
-/* Room in the output queue in packets, for senders with back-pressure. */
+/* As rn_nic_output, to a link address that is known: groups, ARP, ND, resolved neighbours. RN_LINK_ETHERNET only. */
+void rn_nic_output_to(struct rn_nic *nic, struct rn_mac to, struct rn_pkt *pkt);
+/* Room in the output queue, for senders with back-pressure. */
 bool rn_nic_has_room(const struct rn_nic *nic);
 /* Senders that limit themselves remember the ticket after handing a packet down; once it is taken, the packet has left
  * for the device. The queue is a FIFO, so no packet needs to point back to its sender. */
@@ -70,6 +87,22 @@ static inline bool rn_nic_is_taken(const struct rn_nic *nic, uint64_t ticket)
 /* Parks @task, which must not be scheduled, until rn_nic_take_output() takes packets next (or the NIC goes): then all
  * that wait are scheduled in the OUTPUT phase, in the order in which they came. rn_turn_unschedule() leaves. */
 void rn_nic_wait(struct rn_nic *nic, struct rn_task *task);
+bool rn_nic_is_loopback(const struct rn_nic *nic);
+/* The protocol's neighbour cache; NULL where links have no addresses. */
+static inline struct rn_neigh_cache *rn_nic_neigh(const struct rn_nic *nic, struct rn_addr addr)
+{
+    return nic->neigh[rn_addr_is_v4(addr) ? RN_L3_V4 : RN_L3_V6];
+}
+/* --- nic_addr.c ---------------------------------------------------------------------------------------------- */
+/* Who has @addr: on NIC @nic_id, or on any if 0. Loopback NICs have all of 127/8. NULL: nobody. */
+struct rn_nic_addr *rn_stack_find_addr(const struct rn_stack *stack, struct rn_addr addr,
+                                       uint16_t nic_id);
+/* Is @addr the broadcast address of a prefix on @nic, or 255.255.255.255? */
+bool rn_nic_is_broadcast(const struct rn_nic *nic, struct rn_addr addr);
+/* Frees every address; on-link routes go too. */
+void rn_nic_drop_addrs(struct rn_nic *nic);
+/* pick.c: the source address for @dst leaving by @nic (RFC 6724 §5). Errors: BAD_LOCAL_ADDR. */
+RN_MUST_USE int rn_pick_source(const struct rn_nic *nic, struct rn_addr dst, struct rn_addr *ret);
 /* The address record if @addr is assigned to @nic; NULL if not. */
 struct rn_nic_addr *rn_nic_find_addr(const struct rn_nic *nic, struct rn_addr addr);
 void rn_nic_add_tap(struct rn_nic *nic, struct rn_tap *tap);

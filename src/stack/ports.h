@@ -19,12 +19,15 @@ enum rn_port_flag {
     RN_PORT_REUSEPORT = 1 << 1,
     RN_PORT_LISTENING = 1 << 2, /* a TCP listener: REUSEADDR does not share with it */
     RN_PORT_V6ONLY = 1 << 3,
+    RN_PORT_CONNECTED =
+        1 << 4, /* picked for one remote: shares with its like, the tuples keep them apart */
 };
 
 /* One reservation, embedded in the socket that holds it. */
 struct rn_port_claim {
     struct rn_hash_node hash;
-    struct rn_addr addr; /* none: wildcard of both families; 0.0.0.0 and :: as such */
+    struct rn_addr
+        addr; /* none or :: is the wildcard of both families (unless V6ONLY), 0.0.0.0 that of IPv4 */
     uint16_t port;
     uint16_t nic;
     uint8_t proto;
@@ -37,8 +40,9 @@ RN_MUST_USE int rn_ports_init(struct rn_ports *p, const struct rn_alloc *alloc,
 void rn_ports_fini(struct rn_ports *p);
 /* Reserves claim->port for (addr, nic, proto, flags). Errors: PORT_IN_USE. */
 RN_MUST_USE int rn_ports_claim(struct rn_ports *p, struct rn_port_claim *claim);
-/* Picks a free ephemeral port for a connection to @remote and reserves it; a port in use towards other remotes may be
- * shared if @is_free (called with each candidate) agrees. Errors: NO_PORT. */
+/* Picks an ephemeral port for a conversation with @remote (NULL: none yet) and reserves it. With @is_free, which says
+ * whether a candidate's tuple is free, ports held towards other remotes are shared; without it the port is free of
+ * everybody. Errors: NO_PORT. */
 RN_MUST_USE int rn_ports_pick(struct rn_ports *p, struct rn_port_claim *claim,
                               const struct rn_endpoint *remote,
                               bool (*is_free)(void *arg, uint16_t port), void *arg);

@@ -5,6 +5,7 @@
  */
 #include "base/pkt.h"
 #include "base/seq.h"
+#include "wire/proto.h"
 #include <runnel/addr.h>
 
 struct rn_stack;
@@ -12,18 +13,12 @@ struct rn_nic;
 
 enum rn_l3 { RN_L3_V4, RN_L3_V6, RN_L3_COUNT };
 
-/* IANA protocol numbers the stack speaks. */
+/* Names of before wire/proto.h; the same registry. */
 enum rn_ip_proto {
-    RN_IPPROTO_HOPOPTS = 0,
-    RN_IPPROTO_ICMP = 1,
-    RN_IPPROTO_IGMP = 2,
-    RN_IPPROTO_TCP = 6,
-    RN_IPPROTO_UDP = 17,
-    RN_IPPROTO_ROUTING = 43,
-    RN_IPPROTO_FRAGMENT = 44,
-    RN_IPPROTO_ICMP6 = 58,
-    RN_IPPROTO_NONE = 59,
-    RN_IPPROTO_DSTOPTS = 60,
+    RN_IPPROTO_ICMP = RN_PROTO_ICMP4,
+    RN_IPPROTO_TCP = RN_PROTO_TCP,
+    RN_IPPROTO_UDP = RN_PROTO_UDP,
+    RN_IPPROTO_ICMP6 = RN_PROTO_ICMP6,
 };
 
 /* What the network layer learned of a packet that is ours; the packet has been pulled to its transport header
@@ -81,11 +76,14 @@ struct rn_l4_ops {
 struct rn_l3_ops {
     enum rn_l3 l3;
     uint16_t ethertype;
+    uint16_t resolver_ethertype; /* of a resolver beside the protocol (ARP); 0: none */
     const char *name;
     int (*attach)(struct rn_stack *stack, void **ret_state);
     void (*detach)(struct rn_stack *stack, void *state);
     /* Consumes @pkt, which starts at the network header. */
     void (*input)(struct rn_nic *nic, struct rn_pkt *pkt);
+    /* Consumes @pkt, which starts behind the link header; NULL without resolver_ethertype. */
+    void (*resolver_input)(struct rn_nic *nic, struct rn_pkt *pkt);
     /* Asks for a neighbour's link address: ARP request or neighbour solicitation. @to none: multicast/broadcast. */
     void (*solicit)(struct rn_nic *nic, struct rn_addr target, const struct rn_mac *to);
     /* Resolution failed: @pkt (consumed) could not be sent; answer as RFC 1812 §4.3.3.1 / RFC 4861 §7.2.2 say. */
@@ -95,9 +93,25 @@ struct rn_l3_ops {
     void (*addr_removed)(struct rn_nic *nic, struct rn_addr addr);
 };
 
+/*
+ * Conversations of ICMP echo: ping sockets and the echo forwarder. ICMP itself answers for our own addresses; what
+ * belongs to somebody above the network layer goes through here.
+ */
+struct rn_echo_ops {
+    int (*attach)(struct rn_stack *stack, void **ret_state);
+    void (*detach)(struct rn_stack *stack, void *state);
+    /* Both consume @pkt, which starts at the ICMP header, checksum verified. */
+    void (*reply)(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
+    /* A request to an address that is not ours, on a promiscuous NIC. */
+    void (*foreign_request)(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
+    /* An error about an echo request of ours; the ports of @err are the identifier. */
+    void (*error)(struct rn_stack *stack, const struct rn_icmp_err *err);
+};
+
 #define RN_L4_MAX 8
 
 struct rn_protos {
     const struct rn_l3_ops *l3[RN_L3_COUNT]; /* NULL: family is absent */
     const struct rn_l4_ops *l4[RN_L4_MAX];   /* NULL-terminated when shorter */
+    const struct rn_echo_ops *echo;          /* NULL: echo replies go nowhere */
 };

@@ -14,9 +14,10 @@ struct rn_neigh;
 struct rn_route_table {
     const struct rn_alloc *alloc; /* borrows */
     struct rn_hash by_prefix;     /* key: prefix; a chain of entries ordered by metric */
-    uint64_t bits_in_use[3]; /* which prefix lengths exist: v6 0..128, then v4 in the last word */
+    struct rn_list all;           /* struct rn_route.link */
     uint32_t n_entries;
-    uint32_t n_by_bits[2][129];
+    uint32_t n_by_bits[2][129]; /* entries of each prefix length: v4, v6 */
+    uint64_t bits_in_use[2][3]; /* lengths that exist, so that a lookup asks only for those */
     struct rn_hash_key hash_key;
 };
 
@@ -28,7 +29,23 @@ struct rn_flow {
     uint32_t gen;
     uint16_t mtu;     /* path MTU; saturates at 65535 */
     uint8_t is_local; /* to ourselves: loops back inside the stack */
+    uint8_t is_group; /* multicast or broadcast: the link address follows from the destination */
 };
+
+struct rn_route {
+    struct rn_hash_node hash;
+    struct rn_list link; /* in order of insertion within the table */
+    struct rn_route_entry entry;
+};
+
+RN_MUST_USE int rn_routes_init(struct rn_route_table *t, const struct rn_alloc *alloc,
+                               const struct rn_hash_key *key);
+void rn_routes_fini(struct rn_route_table *t);
+/* The entry for @dst, leaving by NIC @nic_id if that is not 0; entries of NICs that are down are passed over. NULL: none. */
+const struct rn_route_entry *rn_routes_find(const struct rn_stack *stack, struct rn_addr dst,
+                                            uint16_t nic_id);
+/* Removes every entry of a NIC. */
+void rn_routes_drop_nic(struct rn_stack *stack, uint16_t nic_id);
 
 /* Drops what @flow holds; it is zero afterwards. */
 void rn_flow_release(struct rn_flow *flow);

@@ -1,10 +1,13 @@
 #pragma once
 /* One instance of the machine: owns NICs, addresses, routes, neighbours, demux, ports, limits and counters. */
 #include "base/bucket.h"
+#include "base/hash.h"
 #include "base/hashkey.h"
 #include "base/list.h"
+#include "base/pktq.h"
 #include "base/turn.h"
 #include "stack/demux.h"
+#include "stack/icmp_limit.h"
 #include "stack/ports.h"
 #include "stack/proto.h"
 #include "stack/route.h"
@@ -42,13 +45,18 @@ struct rn_stack {
     uint32_t route_gen; /* grows with every change that can make a cached rn_flow false; never 0 */
     struct rn_demux demux;
     struct rn_ports ports;
-    struct rn_bucket icmp_bucket; /* ICMP errors */
+    struct rn_hash own_addrs; /* struct rn_nic_addr.hash of every NIC */
+    struct rn_pktq looped;    /* to ourselves; comes back in the DELIVER phase */
+    struct rn_task loop_task;
+    struct rn_icmp_limit icmp_limit; /* ICMP errors */
     struct rn_bucket
-        rst_bucket;    /* RSTs for no connection (RFC 5961 does not forbid, floods teach) */
-    size_t sock_bytes; /* charged by socket queues; limit opts.sock_max_bytes */
+        rst_bucket;     /* RSTs for no connection (RFC 5961 does not forbid, floods teach) */
+    size_t sock_bytes;  /* charged by socket queues; limit opts.sock_max_bytes */
+    size_t reass_bytes; /* charged by fragments held; limit opts.reass_max_bytes */
     const struct rn_protos *protos;
     void *l3_state[RN_L3_COUNT];
     void *l4_state[RN_L4_MAX];
+    void *echo_state;
     const struct rn_l4_ops *l4_by_proto[256];
     uint8_t l4_slot[256];
 };
@@ -63,6 +71,11 @@ static inline int64_t rn_stack_now_ns(const struct rn_stack *stack)
 {
     return stack->turn->now_ns;
 }
+
+/* Consumes @pkt, which starts at the network header: it comes back as input of @nic in this turn's DELIVER phase. */
+void rn_stack_loop(struct rn_stack *stack, struct rn_nic *nic, struct rn_pkt *pkt);
+/* Cached ways out may be false now: every rn_flow looks again. */
+void rn_stack_routes_changed(struct rn_stack *stack);
 
 /* Memory pressure of socket queues: above it windows stop growing, at the limit reads and writes are refused. */
 enum rn_pressure { RN_PRESSURE_NONE, RN_PRESSURE_HIGH, RN_PRESSURE_FULL };

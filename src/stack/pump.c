@@ -1,0 +1,117 @@
+#include "stack/pump.h"
+
+#include "dev/gso.h"
+#include "stack/stack.h"
+
+#include <runnel/err.h>
+
+#define WRITE_BATCH_PKTS 64u
+
+static void schedule(struct rn_pump *pump)
+{
+    rn_turn_schedule(pump->nic->stack->turn, RN_PHASE_DELIVER, &pump->task);
+}
+
+static void on_device(struct rn_device *device, unsigned events)
+{
+    struct rn_pump *pump = device->owner;
+
+    if ((events & RN_DEV_READABLE) != 0)
+        pump->may_read = true;
+    if ((events & RN_DEV_WRITABLE) != 0)
+        pump->may_write = true;
+    if ((events & RN_DEV_MTU_CHANGED) != 0)
+        rn_stack_routes_changed(pump->nic->stack);
+    schedule(pump);
+    if (pump->on_device_event != NULL)
+        pump->on_device_event(pump, events);
+}
+
+static void on_nic_output(struct rn_nic *nic)
+{
+    schedule(nic->pump);
+}
+
+static void run(struct rn_task *task)
+{
+    struct rn_pump *pump = rn_container_of(task, struct rn_pump, task);
+
+    rn_pump_write(pump);
+    if (!pump->may_read)
+        return;
+    if (rn_pump_read(pump) < 0)
+        pump->may_read = false;
+    else
+        schedule(pump); /* the device may have more; others come first */
+}
+
+void rn_pump_init(struct rn_pump *pump, struct rn_nic *nic)
+{
+    *pump = (struct rn_pump){
+        .nic = nic, .device = nic->device, .task.run = run, .may_read = true, .may_write = true
+    };
+    nic->pump = pump;
+    nic->on_output = on_nic_output;
+    nic->device->owner = pump;
+    nic->device->notify = on_device;
+    schedule(pump);
+}
+
+void rn_pump_fini(struct rn_pump *pump)
+{
+    rn_turn_unschedule(&pump->task);
+    rn_pktq_drop_all(&pump->held, RN_DROP_CLOSED);
+    pump->nic->on_output = NULL;
+    pump->nic->pump = NULL;
+    pump->device->notify = NULL;
+    pump->device->owner = NULL;
+}
+
+int rn_pump_read(struct rn_pump *pump)
+{
+    struct rn_pktq in = { 0 };
+    uint64_t n_bytes = 0;
+    unsigned n_pkts = 0;
+
+    while (n_pkts < RN_DEVICE_TURN_PKTS && n_bytes < RN_DEVICE_TURN_BYTES) {
+        int n = pump->device->ops->read_batch(pump->device, &in, RN_DEVICE_TURN_PKTS - n_pkts);
+
+        if (n <= 0)
+            return n < 0 ? n : RN_E_WOULD_BLOCK;
+        n_pkts += (unsigned)n;
+        n_bytes += in.n_bytes;
+        rn_nic_input(pump->nic, &in);
+    }
+    return (int)n_pkts;
+}
+
+/* What the device cannot do is done here, once: segments cut, checksums completed. */
+static void refill(struct rn_pump *pump)
+{
+    struct rn_pktq taken = { 0 };
+    struct rn_pkt *pkt;
+
+    if (!rn_pktq_is_empty(&pump->held))
+        return;
+    (void)rn_nic_take_output(pump->nic, &taken, WRITE_BATCH_PKTS);
+    while ((pkt = rn_pktq_pop(&taken)) != NULL)
+        (void)rn_gso_conform(pump->device, pkt, &pump->held); /* what fails is dropped there */
+}
+
+void rn_pump_write(struct rn_pump *pump)
+{
+    while (pump->may_write) {
+        int n;
+
+        refill(pump);
+        if (rn_pktq_is_empty(&pump->held))
+            return;
+        n = pump->device->ops->write_batch(pump->device, &pump->held);
+        if (n < 0) {
+            rn_pktq_drop_all(&pump->held, RN_DROP_CLOSED);
+            return;
+        }
+        if (!rn_pktq_is_empty(&pump->held))
+            pump->may_write = false; /* until RN_DEV_WRITABLE */
+    }
+}
