@@ -63,7 +63,16 @@ void rn_sock_ready(struct rn_sock *sock, unsigned events);
 /* Records @err as pending error and collects RN_ERROR. The first error wins. */
 void rn_sock_set_error(struct rn_sock *sock, int err);
 /* Common options; PROTO-specific ones answer NO_PROTO_OPTION here. */
-int rn_sock_set_common_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value);
-int rn_sock_get_common_opt(const struct rn_sock *sock, enum rn_sock_opt opt, int64_t *ret);
-/* Reserves @local (port 0: none yet is taken) with the socket's flags. Errors as rn_sock_bind. */
-int rn_sock_claim(struct rn_sock *sock, const struct rn_endpoint *local, unsigned extra_flags);
+RN_MUST_USE int rn_sock_set_common_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value);
+RN_MUST_USE int rn_sock_get_common_opt(const struct rn_sock *sock, enum rn_sock_opt opt,
+                                       int64_t *ret);
+/* Reserves @local with the socket's flags and makes it the local half of the demux key; listing the node is the caller's.
+ * With port 0 the claim is made but none is taken yet. Errors as rn_sock_bind. */
+RN_MUST_USE int rn_sock_claim(struct rn_sock *sock, const struct rn_endpoint *local,
+                              unsigned extra_flags);
+/* The same with an ephemeral port: for a bind to port 0 (@remote NULL: free of everybody), or a connect without a bind (the
+ * tuple is free; RFC 6056). */
+RN_MUST_USE int rn_sock_claim_any(struct rn_sock *sock, const struct rn_endpoint *local,
+                                  const struct rn_endpoint *remote);
+/* ready.c's part of rn_sock_init. */
+void rn_sock_ready_init(struct rn_sock *sock);

@@ -1,0 +1,25 @@
+/* Readiness: collected while packets are processed, told once per turn, when application code may do anything. */
+#include "sock/sock.h"
+
+static void fire(struct rn_task *task)
+{
+    struct rn_sock *sock = rn_container_of(task, struct rn_sock, ready);
+    unsigned events = sock->events;
+
+    sock->events = 0;
+    if (sock->on_event != NULL && events != 0)
+        sock->on_event(sock, events, sock->event_arg); /* may have freed @sock */
+}
+
+void rn_sock_ready_init(struct rn_sock *sock)
+{
+    sock->ready.run = fire;
+}
+
+void rn_sock_ready(struct rn_sock *sock, unsigned events)
+{
+    if (sock->on_event == NULL || (sock->flags & RN_SOCK_ORPHAN) != 0)
+        return;
+    sock->events = (uint16_t)(sock->events | events);
+    rn_turn_schedule(sock->stack->turn, RN_PHASE_EVENT, &sock->ready);
+}
