@@ -167,6 +167,13 @@ def veth(one, link_one, addrs_one, other, link_other, addrs_other):
         net.addr(link, *([addrs] if isinstance(addrs, str) else addrs))
 
 
+def tun_for_everyone():
+    """Lets ordinary users open /dev/net/tun in this script, as most distributions do. Without root: as it is."""
+    if came_as_root() and os.path.exists("/dev/net/tun"):
+        run("mount -t tmpfs -o mode=755 none /dev/net").ok()
+        run("mknod -m 666 /dev/net/tun c 10 200").ok()
+
+
 def resolv_conf(text):
     """Gives this script its own /etc/resolv.conf, by a bind mount in its mount namespace."""
     path = workdir() / "resolv.conf"
@@ -223,40 +230,59 @@ def check_capture(path, may_offload=True):
 
 # The run of a script -------------------------------------------------------------------------------------------
 
-def _enter():
-    """Starts this script again inside the namespaces, in which it is root and pid 1; says so in TAP if refused."""
+def enter():
+    """Starts this script again inside the namespaces, in which it is root and pid 1. Returns only if that is refused,
+    with the reason, or if we are there already, with None."""
+    if INSIDE in os.environ:
+        return None
     flags = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.getuid() != 0:
         flags = ["--user", "--map-root-user", *flags]
     tried = subprocess.run(["unshare", *flags, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if tried.returncode != 0:
-        print(f"1..0 # SKIP namespaces are refused here ({tried.stderr.strip()})")
-        sys.exit(0)
+        return tried.stderr.strip()
     os.environ[INSIDE] = str(os.getuid())
     sys.stdout.flush()
     os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
 
 
-def _run_test(function, seconds):
-    """Returns (is good, directive, comment) of one test."""
-    def too_slow(*_):
-        raise TimeoutError(f"longer than {seconds} s")
-
-    signal.signal(signal.SIGALRM, too_slow)
+@contextlib.contextmanager
+def scratch():
+    """A workdir() and whatever is started and made inside the block; both are gone after it."""
     with tempfile.TemporaryDirectory(prefix="rn-netns-") as folder:
         os.chmod(folder, 0o777)
         os.environ["RN_NETNS_DIR"] = folder
         try:
-            signal.alarm(seconds)
-            function()
+            yield pathlib.Path(folder)
+        finally:
+            _cleanups.close()
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Whatever takes longer in the block is interrupted by a TimeoutError."""
+    def too_slow(*_):
+        raise TimeoutError(f"longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, too_slow)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def _run_test(function, seconds):
+    """Returns (is good, directive, comment) of one test."""
+    with scratch() as folder:
+        try:
+            with at_most(seconds):
+                function()
             return True, "", ""
         except Skip as reason:
             return True, f" # SKIP {reason}", ""
-        except BaseException:  # a KeyboardInterrupt must clean up as well
+        except Exception:  # anything else, a KeyboardInterrupt above all, ends the script
             return False, "", traceback.format_exc() + _logs_of(folder)
-        finally:
-            signal.alarm(0)
-            _cleanups.close()
 
 
 def _logs_of(folder):
@@ -270,8 +296,10 @@ def _logs_of(folder):
 
 def main():
     """Call this last in a script. Arguments choose tests by name; none means all."""
-    if INSIDE not in os.environ:
-        _enter()
+    refused = enter()
+    if refused:
+        print(f"1..0 # SKIP namespaces are refused here ({refused})")
+        return
     run("ip link set lo up").ok()
     chosen = [(f, s) for f, s in _tests if not sys.argv[1:] or f.__name__ in sys.argv[1:]]
     print(f"1..{len(chosen)}", flush=True)
