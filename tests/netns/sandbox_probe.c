@@ -1,0 +1,96 @@
+/* Strips itself, then tries one forbidden or allowed thing. For sandbox.py: sandbox_probe DEED, exit 0 if it survived. */
+#include "host/sandbox.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void deed_nothing(void)
+{
+}
+
+static void deed_exec(void)
+{
+    execl("/bin/true", "true", (char *)NULL);
+}
+
+static void deed_open(void)
+{
+    (void)!open("/etc/passwd", O_RDONLY);
+}
+
+static void deed_ptrace(void)
+{
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static void deed_setns(void)
+{
+    setns(0, 0);
+}
+
+static void deed_fork(void)
+{
+    (void)!fork();
+}
+
+static void deed_packet_socket(void)
+{
+    (void)!socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static void deed_executable_memory(void)
+{
+    (void)!mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void deed_memory(void)
+{
+    void *volatile p = malloc(1 << 24); /* volatile: or the compiler sees that nobody looks */
+
+    free(p);
+}
+
+static void deed_write(void)
+{
+    (void)!write(STDERR_FILENO, "", 0);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} deeds[] = {
+    { "nothing", deed_nothing },
+    { "exec", deed_exec },
+    { "open", deed_open },
+    { "ptrace", deed_ptrace },
+    { "setns", deed_setns },
+    { "fork", deed_fork },
+    { "packet-socket", deed_packet_socket },
+    { "executable-memory", deed_executable_memory },
+    { "memory", deed_memory },
+    { "write", deed_write },
+};
+
+int main(int argc, char **argv)
+{
+    struct rn_sandbox_opts opts = { .seccomp = argc > 2 ? RN_SECCOMP_TRAP : RN_SECCOMP_KILL };
+    struct rn_sandbox_report report;
+
+    for (size_t i = 0; argc > 1 && i < sizeof(deeds) / sizeof(deeds[0]); i++) {
+        if (strcmp(argv[1], deeds[i].name) != 0)
+            continue;
+        if (rn_sandbox_apply(&opts, &report) < 0) {
+            (void)!write(STDERR_FILENO, report.step, strlen(report.step));
+            _exit(125);
+        }
+        deeds[i].run();
+        _exit(0);
+    }
+    return 2;
+}
