@@ -102,6 +102,15 @@ static void test_names_end_at_255_bytes(void **state)
     assert_int_equal(name.len, 255);
     memcpy(text + 254, "a.", 3);
     assert_int_equal(rn_dns_name_parse(&name, text), RN_E_PARSE);
+
+    /* Three labels of 63 and one of 61 fill it; with one of 62 the root would have no place. */
+    memset(text, 'a', sizeof(text));
+    text[63] = text[127] = text[191] = '.';
+    text[192 + 61] = '\0';
+    assert_int_equal(rn_dns_name_parse(&name, text), RN_OK);
+    assert_int_equal(name.len, 255);
+    memcpy(text + 192 + 61, "a", 2);
+    assert_int_equal(rn_dns_name_parse(&name, text), RN_E_PARSE);
     (void)state;
 }
 

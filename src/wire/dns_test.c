@@ -124,6 +124,18 @@ static void test_edns_is_found(void **state)
     (void)state;
 }
 
+static void test_two_edns_records_are_one_too_many(void **state)
+{
+    static const char two[] = "0001 0100 0000 0000 0000 0002 "
+                              "00 0029 04d0 00000000 0000 00 0029 04d0 00000000 0000";
+    uint8_t bytes[64];
+    struct rn_view msg = rn_view_of(bytes, rn_test_unhex(two, bytes, sizeof(bytes)));
+    struct rn_dns_edns edns;
+
+    assert_int_equal(rn_dns_edns_find(&edns, msg), RN_E_MALFORMED);
+    (void)state;
+}
+
 static void test_counts_are_claims(void **state)
 {
     uint8_t lone_header[RN_DNS_HDR_BYTES] = { 0,    1,    0x81, 0x80, 0xff, 0xff,
@@ -356,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_is_walked),
         cmocka_unit_test(test_records_are_found_behind_unread_questions),
         cmocka_unit_test(test_edns_is_found),
+        cmocka_unit_test(test_two_edns_records_are_one_too_many),
         cmocka_unit_test(test_counts_are_claims),
         cmocka_unit_test(test_no_more_records_than_the_limit_are_given),
         cmocka_unit_test(test_addresses_of_the_wrong_size_are_refused),

@@ -88,6 +88,22 @@ static void test_other_files_are_refused(void **state)
     (void)state;
 }
 
+static void test_records_beyond_any_snap_length_are_refused(void **state)
+{
+    static uint8_t bytes[RN_PCAP_RECORD_BYTES + RN_PCAP_SNAP_MAX + 1];
+    const struct rn_pcap_file file = { .is_ns = true };
+    struct rn_pcap_record record;
+    struct rn_view data;
+    struct rn_reader r = rn_reader_of(rn_view_of(bytes, sizeof(bytes)));
+
+    rn_put_le32(bytes + 8, RN_PCAP_SNAP_MAX + 1);
+    assert_int_equal(rn_pcap_record_next(&record, &data, &file, &r), RN_E_MALFORMED);
+    rn_put_le32(bytes + 8, RN_PCAP_SNAP_MAX);
+    r = rn_reader_of(rn_view_of(bytes, sizeof(bytes)));
+    assert_int_equal(rn_pcap_record_next(&record, &data, &file, &r), 1);
+    (void)state;
+}
+
 static void test_short_files_are_refused(void **state)
 {
     uint8_t bytes[GOLDEN_BYTES];
@@ -104,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_a_capture_is_read_and_written),
         cmocka_unit_test(test_nanoseconds_are_kept),
         cmocka_unit_test(test_other_files_are_refused),
+        cmocka_unit_test(test_records_beyond_any_snap_length_are_refused),
         cmocka_unit_test(test_short_files_are_refused),
     };
 

@@ -165,6 +165,18 @@ static void test_big_endian_sections_are_told_apart(void **state)
     (void)state;
 }
 
+static void test_both_lengths_of_a_block_must_agree(void **state)
+{
+    uint8_t out[64];
+    struct rn_writer w = rn_writer_of(out, sizeof(out));
+
+    rn_pcapng_section_emit((struct rn_view){ 0 }, &w);
+    out[w.len - 4] ^= 4;
+
+    assert_int_equal(read_all(rn_view_of(out, w.len)), RN_E_MALFORMED);
+    (void)state;
+}
+
 static void test_short_captures_are_refused(void **state)
 {
     uint8_t bytes[CAPTURE_MAX_BYTES];
@@ -197,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_microsecond_clocks_are_converted),
         cmocka_unit_test(test_long_texts_are_cut),
         cmocka_unit_test(test_big_endian_sections_are_told_apart),
+        cmocka_unit_test(test_both_lengths_of_a_block_must_agree),
         cmocka_unit_test(test_short_captures_are_refused),
     };
 

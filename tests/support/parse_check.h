@@ -56,7 +56,7 @@ static inline void rn_test_mutations_are_survived(rn_test_parse_fn parse, const 
     uint8_t mutant[RN_TEST_MUTATION_MAX_BYTES];
     uint64_t random = 4711;
 
-    assert_in_range(len, 1, sizeof(mutant));
+    rn_assert(len != 0 && len <= sizeof(mutant));
     for (unsigned round = 0; round < RN_TEST_MUTATION_ROUNDS; round++) {
         unsigned n_changes = 1 + (unsigned)(rn_test_random(&random) % 8);
 
