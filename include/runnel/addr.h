@@ -108,7 +108,7 @@ RN_PUBLIC struct rn_prefix rn_prefix_of(struct rn_addr a, unsigned bits);
 RN_PUBLIC bool rn_prefix_contains(const struct rn_prefix *p, struct rn_addr a);
 RN_PUBLIC bool rn_prefix_overlaps(const struct rn_prefix *p, const struct rn_prefix *q);
 RN_PUBLIC bool rn_prefix_eq(const struct rn_prefix *p, const struct rn_prefix *q);
-/* Highest address of the prefix: the broadcast address of an IPv4 subnet. */
+/* Highest address of the prefix: the broadcast address of an IPv4 subnet. (That of ::/80 is v4-mapped, thus IPv4.) */
 RN_PUBLIC struct rn_addr rn_prefix_last(const struct rn_prefix *p);
 /* "10.0.0.0/8", "fe80::/10"; a bare address is a host prefix. Errors: PARSE (also for set host bits). */
 RN_PUBLIC RN_MUST_USE int rn_prefix_parse(const char *text, struct rn_prefix *ret);

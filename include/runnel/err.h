@@ -71,7 +71,7 @@ enum rn_err {
 #define RN_ERR_HOST_BASE              1000
 #define rn_err_from_errno(host_errno) (-(RN_ERR_HOST_BASE + (host_errno)))
 
-/* Text of @err, also for host errnos ("host error 13" in the core; io replaces it by strerror). Never NULL. */
+/* Text of @err, also for host errnos ("host error": the core knows no strerror; io does). Never NULL. */
 RN_PUBLIC const char *rn_err_text(int err);
 /* Name without prefix, e.g. "PORT_IN_USE"; "OK" for >= 0, "HOST" for host errnos, "UNKNOWN" else. */
 RN_PUBLIC const char *rn_err_name(int err);

@@ -279,12 +279,13 @@ static void test_a_clone_shares_payload_and_owns_its_head(void **state)
     assert_int_equal(copy->flow_hash, 77);
 
     memcpy(rn_pkt_own_front(pkt, 4), "XXXX", 4);
-    assert_true(rn_pkt_append_copy(pkt, "+", 1)); /* the shared slab is not extended */
+    assert_true(rn_pkt_append_copy(pkt, "+", 1)); /* neither may extend the slab they share */
+    assert_true(rn_pkt_append_copy(copy, "-", 1));
 
-    expect_bytes(copy, "headpayload");
+    expect_bytes(copy, "headpayload-");
     expect_bytes(pkt, "XXXXpayload+");
     rn_pkt_free(pkt);
-    expect_bytes(copy, "headpayload");
+    expect_bytes(copy, "headpayload-");
     rn_pkt_free(copy);
     rn_test_turn_fini(&t);
 }

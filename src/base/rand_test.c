@@ -60,6 +60,19 @@ static void test_below_is_uniform_and_in_range(void **state)
         assert_true(rn_rand_below(&r, (1ULL << 63) + 1) <= 1ULL << 63);
 }
 
+/* 3 * 2^62 does not divide 2^64: taken modulo, the lowest third would come up half of the time. */
+static void test_below_favours_no_remainder(void **state)
+{
+    unsigned n_low = 0;
+    struct rn_rand r;
+
+    (void)state;
+    rn_rand_init_u64(&r, 2);
+    for (unsigned i = 0; i < 30000; i++)
+        n_low += rn_rand_below(&r, 3ULL << 62) < 1ULL << 62;
+    assert_in_range(n_low, 9600, 10400);
+}
+
 static void test_bytes_fill_exactly_what_was_asked(void **state)
 {
     (void)state;
@@ -81,6 +94,7 @@ int main(void)
         cmocka_unit_test(test_the_same_seed_gives_the_same_stream),
         cmocka_unit_test(test_a_seed_of_zeros_works),
         cmocka_unit_test(test_below_is_uniform_and_in_range),
+        cmocka_unit_test(test_below_favours_no_remainder),
         cmocka_unit_test(test_bytes_fill_exactly_what_was_asked),
     };
 

@@ -25,7 +25,6 @@
 /* syscalls: rt_sigreturn rt_sigprocmask restart_syscall sched_yield exit exit_group */
 
 #define NOBODY       65534u
-#define KEEP_MAX     64u
 #define CAPS_MAX     63
 #define PR_MDWE      65 /* PR_SET_MDWE, Linux 6.3 */
 #define MDWE_NO_GAIN 1UL
@@ -48,33 +47,28 @@ static int fail(int host_errno)
     return rn_err_from_errno(host_errno);
 }
 
-static int compare_ints(const void *a, const void *b)
+/* The lowest kept descriptor at or above @from; ~0 if there is none. */
+static unsigned next_kept(const struct rn_sandbox_opts *opts, unsigned from)
 {
-    int x = *(const int *)a;
-    int y = *(const int *)b;
+    unsigned lowest = ~0U;
 
-    return (x > y) - (x < y);
+    for (unsigned i = 0; i < opts->n_keep_fds; i++) {
+        if (opts->keep_fds[i] >= (int)from)
+            lowest = rn_min_u32(lowest, (unsigned)opts->keep_fds[i]);
+    }
+    return lowest;
 }
 
 static int close_others(struct stripping *s)
 {
-    const struct rn_sandbox_opts *opts = s->opts;
-    int keep[KEEP_MAX];
     unsigned from = 3;
+    unsigned kept = next_kept(s->opts, from);
 
-    if (opts->n_keep_fds > KEEP_MAX)
-        return RN_E_LIMIT;
-    if (opts->n_keep_fds > 0)
-        memcpy(keep, opts->keep_fds, opts->n_keep_fds * sizeof(int));
-    qsort(keep, opts->n_keep_fds, sizeof(int), compare_ints);
-    for (unsigned i = 0; i < opts->n_keep_fds; i++) {
-        unsigned fd = (unsigned)keep[i];
-
-        if (keep[i] < (int)from)
-            continue;
-        if (fd > from && syscall(SYS_close_range, from, fd - 1, 0U) < 0)
+    while (kept != ~0U) {
+        if (kept > from && syscall(SYS_close_range, from, kept - 1, 0U) < 0)
             return fail(errno);
-        from = fd + 1;
+        from = kept + 1;
+        kept = next_kept(s->opts, from);
     }
     return syscall(SYS_close_range, from, ~0U, 0U) < 0 ? fail(errno) : RN_OK;
 }

@@ -27,6 +27,6 @@ struct rn_sandbox_report {
 /*
  * Call when all descriptors are open, memory for a start is allocated, and before threads are started and the first packet
  * is read. By root the process becomes nobody (65534) first; else it moves into a user namespace of its own. Any failure leaves
- * the process half stripped: it must exit. Errors: host, LIMIT (more than 64 descriptors to keep).
+ * the process half stripped: it must exit. Errors: host.
  */
 RN_MUST_USE int rn_sandbox_apply(const struct rn_sandbox_opts *opts, struct rn_sandbox_report *ret);

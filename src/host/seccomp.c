@@ -42,6 +42,7 @@ static const struct arg_rule arg_rules[] = {
     { __NR_prctl, 0, 1, ~0u, { PR_SET_NAME } },
     { __NR_ioctl, 1, 3, ~0u, { FIONREAD, SIOCOUTQ, FIONBIO } },
     { __NR_socket, 0, 2, ~0u, { AF_INET, AF_INET6 } },
+    { __NR_prlimit64, 2, 1, ~0u, { 0 } }, /* reading limits, not setting them */
     { __NR_fcntl, 1, 4, ~0u, { F_GETFL, F_SETFL, F_GETFD, F_DUPFD_CLOEXEC } },
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,21 +74,24 @@ int rn_userns_write_maps(const struct rn_userns_ids *ids)
     return write_map("/proc/self/gid_map", ids->inner_gid, ids->outer_gid);
 }
 
-static bool map_has(const char *path, unsigned id)
+/* Lines of "first-id-inside first-id-outside count". */
+static bool map_has(const char *path, unsigned long id)
 {
     char text[4096];
-    const char *line = text;
-    unsigned inner;
-    unsigned outer;
-    unsigned count;
+    char *at = text;
 
     if (rn_read_file(path, text, sizeof(text)) < 0)
         return false;
-    while (line != NULL && sscanf(line, "%u %u %u", &inner, &outer, &count) == 3) {
+    while (*at != '\0') {
+        unsigned long inner = strtoul(at, &at, 10);
+        unsigned long count;
+
+        (void)strtoul(at, &at, 10);
+        count = strtoul(at, &at, 10);
         if (id >= inner && id - inner < count)
             return true;
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
+        at += strcspn(at, "\n");
+        at += *at == '\n';
     }
     return false;
 }
