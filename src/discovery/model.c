@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define INDEX_FROM_LINKS 16u /* below, walking is as fast */
+
 int rn_model_new(struct rn_map **ret)
 {
     struct rn_map *map = calloc(1, sizeof(*map));
@@ -280,8 +282,41 @@ struct rn_map_netns *rn_model_netns_by_ino(const struct rn_map *map, uint64_t in
     return NULL;
 }
 
+static int cmp_index(const void *pa, const void *pb)
+{
+    const struct rn_map_link *a = *(struct rn_map_link *const *)pa;
+    const struct rn_map_link *b = *(struct rn_map_link *const *)pb;
+
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+void rn_model_index_links(struct rn_map *map)
+{
+    for (size_t i = 0; i < map->n_netns; i++) {
+        struct rn_map_netns *ns = map->netns[i];
+        size_t bytes = ns->n_links * sizeof(struct rn_map_link *);
+
+        if (ns->n_links < INDEX_FROM_LINKS)
+            continue;
+        ns->links_by_index = rn_arena_new(&map->arena, bytes);
+        if (ns->links_by_index == NULL)
+            return;
+        memcpy(ns->links_by_index, ns->links, bytes);
+        qsort(ns->links_by_index, ns->n_links, sizeof(struct rn_map_link *), cmp_index);
+    }
+}
+
 struct rn_map_link *rn_model_link(const struct rn_map_netns *netns, uint32_t index)
 {
+    struct rn_map_link key = { .index = index };
+    struct rn_map_link *key_ptr = &key;
+    struct rn_map_link **hit;
+
+    if (netns->links_by_index != NULL) {
+        hit = bsearch(&key_ptr, netns->links_by_index, netns->n_links, sizeof(struct rn_map_link *),
+                      cmp_index);
+        return hit != NULL ? *hit : NULL;
+    }
     for (size_t i = 0; i < netns->n_links; i++) {
         if (netns->links[i]->index == index)
             return netns->links[i];

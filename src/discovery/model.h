@@ -53,9 +53,10 @@ struct rn_map_process {
     uint32_t ppid;
     uint64_t start_ticks; /* since boot; tells reused pids apart */
     const char *comm;
-    const char *cmdline;        /* arguments joined by blanks; argv[0] alone in a redacted dump */
-    const char *cgroup;         /* path in the v2 hierarchy, or of v1's memory or name=systemd */
-    struct rn_map_netns *netns; /* NULL: unreadable */
+    const char *cmdline; /* arguments joined by blanks; argv[0] alone in a redacted dump */
+    const char *cgroup;  /* path in the v2 hierarchy, or of v1's memory or name=systemd */
+    uint64_t netns_dev, netns_ino; /* 0: may not be read */
+    struct rn_map_netns *netns;    /* NULL: unreadable */
     struct rn_map_process *parent;
     struct rn_map_container *container;                   /* NULL: in none */
     uint64_t pidns_ino, mntns_ino, utsns_ino, userns_ino; /* 0 unknown */
@@ -154,6 +155,7 @@ struct rn_map_netns {
     size_t n_refs;
     struct rn_map_link **links; /* lo first, then by name */
     size_t n_links;
+    struct rn_map_link **links_by_index; /* for rn_model_link(); NULL: not made */
     struct rn_map_addr *addrs;
     size_t n_addrs;
     struct rn_map_route *routes;
@@ -246,6 +248,8 @@ struct rn_map_link *rn_model_link_with_addr(const struct rn_map_netns *netns, st
 
 /* PID 1 first, then containers, then by name and pid. */
 int rn_map_tenant_cmp(const struct rn_map_tenant *a, const struct rn_map_tenant *b);
+/* Makes rn_model_link() fast; call it when a namespace's links are complete. */
+void rn_model_index_links(struct rn_map *map);
 /* Puts every list into its documented order. Pointers into arrays of values (addrs, socks) are set anew. */
 void rn_model_sort(struct rn_map *map);
 

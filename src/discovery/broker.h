@@ -1,0 +1,129 @@
+#pragma once
+/*
+ * The broker: the part of a scan that holds privilege. It walks /proc, enters namespaces, asks the kernel and copies
+ * answers into the dump; it interprets only what it needs to go on (inodes, pids, its own counters). Single-threaded,
+ * its own process; whatever may block or strand a process in a foreign namespace happens in a supervised child.
+ */
+#include "discovery/arena.h"
+#include "discovery/dump.h"
+#include "discovery/model.h"
+
+#include <stdatomic.h>
+
+#define RN_BROKER_STUCK_MS 250
+#define RN_BROKER_REFS_MAX                                                                         \
+    8u /* kept per namespace; one is needed, others replace it when it vanishes */
+#define RN_BROKER_ITEMS_MAX 65536u
+
+/* A way to open a namespace. */
+struct rn_found_ref {
+    enum rn_map_found_by found_by;
+    uint32_t pid;
+    uint32_t id;      /* fd or thread */
+    uint32_t mntns;   /* index into broker.mntns, for RN_FOUND_BIND */
+    const char *path; /* RN_FOUND_BIND */
+};
+
+struct rn_found_netns {
+    uint64_t ino;
+    struct rn_found_ref *refs;
+    size_t n_refs;
+};
+
+/* A mount namespace, reached through a process in it or through a bind mount seen in another. */
+struct rn_found_mntns {
+    uint64_t ino;
+    uint32_t pid;          /* 0: no process */
+    uint32_t parent_mntns; /* where .path is, if there is no process */
+    const char *path;
+};
+
+struct rn_found_process {
+    uint32_t pid, ppid;
+    uint64_t net_ino, mnt_ino;
+    bool is_kernel_thread;
+};
+
+struct rn_found_sock {
+    uint64_t ino;
+    uint32_t pid, fd;
+};
+
+/* Shared between a supervisor and its child. */
+struct rn_progress {
+    _Atomic uint32_t item;
+    _Atomic uint32_t beat;  /* grows with every datagram, so that large is not taken for stuck */
+    _Atomic uint32_t state; /* enum rn_progress_state */
+};
+
+struct rn_broker_options {
+    bool is_argv0_only; /* keep arguments out of the dump */
+};
+
+struct rn_broker {
+    struct rn_broker_options options;
+    struct rn_arena arena;
+    struct rn_dump_writer out;
+    struct rn_progress *progress; /* shared memory */
+    int proc_fd;
+    uint64_t nsfs_dev;
+    uint64_t self_net_ino, self_mnt_ino, self_user_ino;
+    uint64_t caps; /* effective */
+    struct rn_found_netns *netns;
+    size_t n_netns;
+    uint32_t *netns_slots; /* open addressing by inode; index + 1 */
+    size_t n_netns_slots;
+    struct rn_found_mntns *mntns;
+    size_t n_mntns;
+    struct rn_found_process *processes;
+    size_t n_processes;
+    struct rn_found_sock *socks;
+    size_t n_socks;
+    uint32_t n_ns_refused;  /* processes whose namespaces could not be read */
+    uint32_t n_fds_refused; /* ... whose descriptors could not be read */
+};
+
+/* Runs a whole scan, writing the stream into @out_fd (borrows). Call it in a process made for it. */
+RN_MUST_USE int rn_broker_run(int out_fd, const struct rn_broker_options *options);
+
+/* ---- the phases ---- */
+/* Writes NETNS and REF frames from @first on. */
+void rn_tell_netns(struct rn_broker *b, size_t first);
+void rn_find_processes(struct rn_broker *b);
+void rn_find_binds(struct rn_broker *b);
+void rn_find_hidden(struct rn_broker *b);
+/* Visits the namespaces from @first on. */
+void rn_read_all_netns(struct rn_broker *b, size_t first);
+void rn_read_nsids(struct rn_broker *b);
+void rn_read_files(struct rn_broker *b);
+
+/* ---- what they share ---- */
+
+/* The namespace @ino, added if it is new. NULL without memory. */
+struct rn_found_netns *rn_found_netns(struct rn_broker *b, uint64_t ino);
+/* Adds a way to reach it, up to RN_BROKER_REFS_MAX. */
+void rn_found_add_ref(struct rn_broker *b, uint64_t ino, const struct rn_found_ref *ref);
+/* Returns owned a descriptor of the namespace, verified to be it. Errors: NOT_FOUND, host. */
+RN_MUST_USE int rn_found_open(struct rn_broker *b, const struct rn_found_netns *ns);
+/* Returns owned a descriptor of @path in the mount namespace @mntns. */
+RN_MUST_USE int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const char *path);
+
+/* Runs @fn(b, i) for i in [first, end) in a child. An item that makes no progress for @stuck_ms, or dies, is reported
+ * to @on_lost, and a new child goes on behind it. Items write into b->out; each is written out whole or not at all. */
+struct rn_supervised {
+    void (*item)(struct rn_broker *b, size_t i);
+    void (*on_lost)(struct rn_broker *b, size_t i, bool is_stuck);
+    size_t first, end;
+    int stuck_ms;
+};
+void rn_supervise(struct rn_broker *b, const struct rn_supervised *job);
+/* Called by an item whenever something arrived. */
+void rn_progress_beat(struct rn_broker *b);
+/* Writes what the item has gathered so far. */
+void rn_progress_flush(struct rn_broker *b);
+
+/* Runs @fn(arg) in a child that shares memory and descriptors, but not namespaces, root and directory; returns what
+ * @fn returned. Signals aside, nothing @fn does to its own process outlives it. */
+RN_MUST_USE int rn_run_aside(int (*fn)(void *arg), void *arg);
+
+bool rn_broker_has_cap(const struct rn_broker *b, unsigned cap);

@@ -1,0 +1,30 @@
+#pragma once
+/* One visit of the broker: the thread is inside the namespace, these ask and copy. */
+#include "discovery/broker.h"
+#include "host/nl.h"
+#include "host/nlattr.h"
+
+struct rn_visit {
+    struct rn_broker *b;
+    uint32_t seq;
+    struct rn_nl route;   /* NETLINK_ROUTE, open */
+    uint32_t n_own_socks; /* ours, which the kernel counts among the namespace's */
+};
+
+/* Dumps @msg's answer as NETLINK frames of @table. @watch, which may be NULL, also sees each message. */
+struct rn_visit_ask {
+    struct rn_nl *nl;
+    struct rn_nl_msg *msg;
+    enum rn_dump_table table;
+    void (*watch)(struct rn_view message, void *arg); /* with its nlmsghdr */
+    void *arg;
+};
+RN_MUST_USE int rn_visit_dump(struct rn_visit *v, const struct rn_visit_ask *ask);
+/* What part could not be read; @needs may be NULL. */
+void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *needs);
+
+void rn_visit_links(struct rn_visit *v);
+void rn_visit_socks(struct rn_visit *v);
+void rn_visit_nft(struct rn_visit *v);
+void rn_visit_xtables(struct rn_visit *v);
+void rn_visit_driver(struct rn_visit *v, uint32_t ifindex, const char *name);

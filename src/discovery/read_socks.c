@@ -1,0 +1,138 @@
+/* Sockets of the namespace we are in. Dumps walk tables of the whole machine, so the namespace's own counters are
+ * asked first, and nothing is dumped that they say is not there. */
+#include "discovery/read_netns.h"
+
+#include "host/proc.h"
+#include "host/sockdiag.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define PROCNET_MAX_BYTES (256u * 1024u)
+
+static void read_sockstat(struct rn_broker *b, struct rn_sockstat *stat)
+{
+    static const char *const files[] = { "self/net/sockstat", "self/net/sockstat6" };
+    uint8_t text[1024];
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(files); i++) {
+        int len = rn_proc_read(b->proc_fd, files[i], text, sizeof(text));
+
+        if (len > 0)
+            rn_sockstat_parse(rn_view_of(text, (size_t)len), stat);
+    }
+}
+
+static void count_message(struct rn_view message, void *arg)
+{
+    (void)message;
+    (*(uint32_t *)arg)++;
+}
+
+struct diag {
+    struct rn_visit *v;
+    struct rn_nl nl;
+    struct rn_sockstat stat;
+};
+
+static void ask(struct diag *d, struct rn_nl_msg *msg, enum rn_dump_table table, const char *what)
+{
+    int err =
+        rn_visit_dump(d->v, &(struct rn_visit_ask){ .nl = &d->nl, .msg = msg, .table = table });
+
+    /* ENOENT: this kernel has no diag module for it. */
+    if (err < 0 && err != rn_err_from_errno(ENOENT))
+        rn_visit_note(d->v, what, err, NULL);
+}
+
+/* Listeners are few and cheap to find; the walk over connections is made only if there are any. */
+static void ask_tcp(struct diag *d)
+{
+    struct rn_nl_msg msg;
+    uint32_t n_listen = 0;
+    int err;
+
+    if (d->stat.tcp == 0 && d->stat.tcp_time_wait == 0)
+        return;
+    rn_sockdiag_ask_tcp(&msg, RN_SOCKDIAG_LISTEN);
+    err = rn_visit_dump(d->v, &(struct rn_visit_ask){ .nl = &d->nl,
+                                                      .msg = &msg,
+                                                      .table = RN_TABLE_TCP,
+                                                      .watch = count_message,
+                                                      .arg = &n_listen });
+    if (err < 0) {
+        rn_visit_note(d->v, "TCP sockets", err, NULL);
+        return;
+    }
+    if (d->stat.tcp <= n_listen && d->stat.tcp_time_wait == 0)
+        return;
+    rn_sockdiag_ask_tcp(&msg, RN_SOCKDIAG_ALL & ~RN_SOCKDIAG_LISTEN);
+    ask(d, &msg, RN_TABLE_TCP, "TCP sockets");
+}
+
+static void ask_both(struct diag *d, uint32_t ip_proto, enum rn_dump_table table, const char *what)
+{
+    struct rn_nl_msg msg;
+
+    rn_sockdiag_ask_inet(&msg, AF_INET, ip_proto);
+    ask(d, &msg, table, what);
+    rn_sockdiag_ask_inet(&msg, AF_INET6, ip_proto);
+    ask(d, &msg, table, what);
+}
+
+static void ask_local(struct diag *d)
+{
+    struct rn_nl_msg msg;
+
+    rn_sockdiag_ask_unix(&msg);
+    ask(d, &msg, RN_TABLE_UNIX, "unix sockets");
+    rn_sockdiag_ask_packet(&msg);
+    ask(d, &msg, RN_TABLE_PACKET, "packet sockets");
+}
+
+static void copy_procnet(struct rn_visit *v, const char *name, enum rn_dump_table table)
+{
+    static uint8_t text[PROCNET_MAX_BYTES]; /* large, and only ever used by one visit */
+    int len = rn_proc_read(v->b->proc_fd, name, text, sizeof(text));
+
+    if (len <= 0)
+        return;
+    rn_dump_begin(&v->b->out, RN_DUMP_PROCNET, (uint16_t)table);
+    rn_dump_bytes(&v->b->out, rn_view_of(text, (size_t)len));
+    rn_dump_end(&v->b->out);
+}
+
+void rn_visit_socks(struct rn_visit *v)
+{
+    struct diag d = { .v = v };
+    uint32_t n_counted;
+    int err;
+
+    read_sockstat(v->b, &d.stat);
+    if (d.stat.used <= v->n_own_socks && d.stat.tcp_time_wait == 0 && d.stat.tcp == 0)
+        return;
+    err = rn_nl_open(&d.nl, NETLINK_SOCK_DIAG);
+    if (err < 0) {
+        rn_visit_note(v, "sockets", err, NULL);
+        return;
+    }
+    ask_tcp(&d);
+    if (d.stat.udp != 0)
+        ask_both(&d, IPPROTO_UDP, RN_TABLE_UDP, "UDP sockets");
+    if (d.stat.udplite != 0)
+        ask_both(&d, IPPROTO_UDPLITE, RN_TABLE_UDPLITE, "UDP-Lite sockets");
+    if (d.stat.tcp != 0)
+        ask_both(&d, IPPROTO_MPTCP, RN_TABLE_MPTCP, "MPTCP sockets");
+    if (d.stat.raw != 0) {
+        copy_procnet(v, "self/net/raw", RN_TABLE_PROC_RAW);
+        copy_procnet(v, "self/net/raw6", RN_TABLE_PROC_RAW6);
+    }
+    n_counted = v->n_own_socks + d.stat.tcp + d.stat.udp + d.stat.udplite + d.stat.raw;
+    if (d.stat.used > n_counted) {
+        ask_local(&d);
+        copy_procnet(v, "self/net/icmp", RN_TABLE_PROC_PING);
+        copy_procnet(v, "self/net/icmp6", RN_TABLE_PROC_PING6);
+    }
+    rn_nl_close(&d.nl);
+}

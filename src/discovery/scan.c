@@ -1,0 +1,112 @@
+/* The phases of a scan, in their order. The broker (its own process) finds and reads; from its stream on, everything is
+ * a pure function, so a recorded dump shows the same picture anywhere. */
+#include "discovery/scan.h"
+
+#include "discovery/broker.h"
+#include "discovery/phases.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIPE_BYTES (1 << 20)
+
+static void note_broken_stream(struct rn_map *map, const char *why)
+{
+    rn_model_note(map, (struct rn_map_unreadable){ .what = "dump", .id = "stream", .why = why });
+}
+
+/* Reads the stream and puts the picture together. */
+static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
+{
+    struct rn_map *map;
+    struct rn_load load;
+    int err = rn_model_new(&map);
+
+    if (err < 0)
+        return err;
+    rn_load_init(&load, map);
+    err = rn_load_stream(&load, reader);
+    if (err < 0 && err != RN_E_MALFORMED && err != RN_E_LIMIT) {
+        rn_model_free(map);
+        return err;
+    }
+    rn_join(&load);
+    rn_tenants(&load);
+    rn_owners(&load);
+    rn_resolv(&load);
+    if (err == RN_E_LIMIT)
+        note_broken_stream(map, "larger than this program accepts: the picture is not whole");
+    else if (err < 0 || !load.is_ended)
+        note_broken_stream(map, "it ends early: the picture is not whole");
+    if (load.n_malformed != 0)
+        note_broken_stream(map, "some messages could not be understood");
+    rn_model_sort(map);
+    *ret = map;
+    return RN_OK;
+}
+
+int rn_scan_view(struct rn_view stream, struct rn_map **ret)
+{
+    struct rn_dump_reader reader;
+    int err;
+
+    rn_dump_reader_init_view(&reader, stream);
+    err = make_map(&reader, ret);
+    rn_dump_reader_fini(&reader);
+    return err;
+}
+
+static int read_stream(int fd, int save_fd, struct rn_map **ret)
+{
+    struct rn_dump_reader reader;
+    int err;
+
+    rn_dump_reader_init(&reader, fd);
+    reader.tee_fd = save_fd;
+    err = make_map(&reader, ret);
+    rn_dump_reader_fini(&reader);
+    return err;
+}
+
+static _Noreturn void run_broker(int out_fd, const struct rn_scan_options *options)
+{
+    struct rn_broker_options broker = { .is_argv0_only = options->is_argv0_only };
+
+    /* A reader that went away shows as EPIPE; dying of it would leave supervised children behind. */
+    signal(SIGPIPE, SIG_IGN);
+    _exit(rn_broker_run(out_fd, &broker) < 0);
+}
+
+static int scan_machine(const struct rn_scan_options *options, struct rn_map **ret)
+{
+    int ends[2];
+    pid_t pid;
+    int err;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return rn_err_from_errno(errno);
+    /* Room to write ahead while we parse; without the right to it the broker waits a little more. */
+    (void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
+    pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        run_broker(ends[1], options);
+    }
+    close(ends[1]);
+    err = pid > 0 ? read_stream(ends[0], options->save_fd, ret) : rn_err_from_errno(errno);
+    close(ends[0]);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return err;
+}
+
+int rn_scan(const struct rn_scan_options *options, struct rn_map **ret)
+{
+    if (options->from_fd >= 0)
+        return read_stream(options->from_fd, options->save_fd, ret);
+    return scan_machine(options, ret);
+}

@@ -1,0 +1,15 @@
+#pragma once
+/* Makes the picture: of this machine, or of a recorded dump. */
+#include "discovery/model.h"
+
+struct rn_scan_options {
+    int from_fd;        /* a dump to read instead of this machine; -1: scan (borrows) */
+    int save_fd;        /* the raw stream is also written here, unredacted; -1: nowhere (borrows) */
+    bool is_argv0_only; /* of processes keep only the program's name */
+};
+
+/* A dump that ends early still gives a picture, with a note in ->unreadable saying so.
+ * Errors: VERSION (no dump, or of another byte order), NOMEM, LIMIT, host. */
+RN_MUST_USE int rn_scan(const struct rn_scan_options *options, struct rn_map **ret);
+/* The same from a stream in memory (borrows); what tests and the fuzzer use. */
+RN_MUST_USE int rn_scan_view(struct rn_view stream, struct rn_map **ret);
