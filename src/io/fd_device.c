@@ -106,6 +106,8 @@ static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *fai
 
         if (fate == RN_RX_CLOSED)
             rn_device_mark_closed(&fdev->dev);
+        if (fate == RN_RX_EMPTY)
+            rn_dry_note(&fdev->dry, fdev->dev.turn);
         return fate == RN_RX_AGAIN && ++*failures < RX_FAILURES_MAX;
     }
     if (n == 0) { /* end of file of a socket */
@@ -133,7 +135,8 @@ static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max
     unsigned failures = 0;
 
     while (in->n_pkts - had_pkts < max && in->n_bytes - had_bytes < RN_DEVICE_TURN_BYTES) {
-        if (dev->is_closed || read_one(fdev, in, &failures) == 0)
+        if (dev->is_closed || rn_is_dry(&fdev->dry, dev->turn) ||
+            read_one(fdev, in, &failures) == 0)
             break;
     }
     if (in->n_pkts > had_pkts)

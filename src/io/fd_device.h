@@ -21,11 +21,25 @@ struct rn_fd_device_opts {
     bool has_vnet; /* RN_VNET_HDR_BYTES precede every packet in both directions */
 };
 
+/* Remembers for the rest of the turn that the kernel has no more frames: who reads again is answered without asking. */
+struct rn_dry {
+    uint64_t turn; /* number of the turn it ran dry in, + 1 */
+};
+static inline void rn_dry_note(struct rn_dry *dry, const struct rn_turn *turn)
+{
+    dry->turn = turn->n_turns + 1;
+}
+static inline bool rn_is_dry(const struct rn_dry *dry, const struct rn_turn *turn)
+{
+    return turn->is_open && dry->turn == turn->n_turns + 1;
+}
+
 struct rn_fd_device {
     struct rn_device dev;
     struct rn_device_ops ops; /* ours, with the kind's own name */
     int fd;
     bool has_vnet;
+    struct rn_dry dry;
     struct rn_rx_slab slab;
     uint64_t rx_truncated; /* frames larger than any we allow */
     uint64_t tx_refused;   /* packets the kernel called invalid; each is also a drop */

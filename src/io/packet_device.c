@@ -29,6 +29,7 @@ struct packet_device {
     int fd;
     bool has_vnet;
     bool is_promiscuous;
+    struct rn_dry dry;
     uint64_t lost;
     struct rx_slot slots[BATCH];
     struct mmsghdr rx[BATCH];
@@ -127,13 +128,15 @@ static int packet_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned
     unsigned budget = max + EMPTY_READS_MAX; /* frames that are not for us cost time too */
 
     while (in->n_pkts - had_pkts < max && in->n_bytes - had_bytes < RN_DEVICE_TURN_BYTES &&
-           budget > 0 && !dev->is_closed) {
+           budget > 0 && !dev->is_closed && !rn_is_dry(&pdev->dry, dev->turn)) {
         unsigned want = rn_min_u32(max - (in->n_pkts - had_pkts), budget);
         unsigned got = (unsigned)receive(pdev, in, want);
 
         budget -= got;
-        if (got < rn_min_u32(want, BATCH))
+        if (got < rn_min_u32(want, BATCH)) {
+            rn_dry_note(&pdev->dry, dev->turn);
             break;
+        }
     }
     if (in->n_pkts > had_pkts)
         return (int)(in->n_pkts - had_pkts);
