@@ -65,29 +65,44 @@ enum rn_tcp_ca_state {
     RN_TCP_CA_LOSS
 };
 
-/* A snapshot (TCP_INFO). Windows and counts in bytes unless the name says otherwise. */
+/* A snapshot (TCP_INFO). Windows and counts in bytes unless the name says otherwise; what is not known is 0. */
 struct rn_tcp_info {
     enum rn_tcp_state state;
     enum rn_tcp_ca_state ca_state;
-    bool has_timestamps, has_sack, has_wscale, has_ecn, syn_data_acked;
+    bool has_timestamps, has_sack, has_wscale, has_ecn;
     uint8_t snd_wscale, rcv_wscale;
-    uint8_t backoff, retransmits, probes;
+    uint8_t backoff, probes, syn_retries;
     uint32_t snd_mss, rcv_mss, advmss, pmtu;
-    int64_t rto_ns, ato_ns, srtt_ns, rttvar_ns, min_rtt_ns, rcv_rtt_ns;
-    uint32_t cwnd, ssthresh, snd_wnd, rcv_wnd, rcv_space, reordering_pkts;
-    uint32_t unacked_pkts, sacked_pkts, lost_pkts, retrans_pkts;
-    uint32_t inflight, notsent, delivered_pkts, delivered_ce_pkts;
-    uint64_t bytes_sent, bytes_acked, bytes_received, bytes_retrans;
-    uint32_t total_retrans_pkts, dsack_dups_pkts, reord_seen, rcv_ooo_pkts;
-    uint32_t segs_out, segs_in, data_segs_out, data_segs_in;
+    int64_t rto_ns, srtt_ns, rttvar_ns, min_rtt_ns, rcv_rtt_ns;
+    uint32_t cwnd, ssthresh; /* ssthresh UINT32_MAX: none yet */
+    uint32_t snd_wnd, rcv_wnd;
+    uint32_t rcv_space; /* the receive buffer as auto-tuned */
+    uint32_t unacked_pkts, sacked_pkts, lost_pkts;
+    uint32_t inflight, notsent;
+    uint64_t bytes_acked, bytes_received;
+    uint32_t total_retrans_pkts, reord_seen, rcv_ooo_pkts;
+    uint32_t segs_out, segs_in, data_segs_in;
     uint64_t delivery_rate, pacing_rate; /* bytes per second */
     bool delivery_rate_app_limited;
-    int64_t last_data_sent_ns, last_data_recv_ns, last_ack_recv_ns; /* ago */
-    int64_t busy_ns, rwnd_limited_ns, sndbuf_limited_ns;
+    int64_t last_recv_ns, last_data_sent_ns; /* ago */
 };
 
 /* Errors: BAD_STATE (not TCP). */
 RN_PUBLIC RN_MUST_USE int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret);
+
+/* One arriving segment, and the connection after it. */
+struct rn_tcp_probe {
+    int64_t time_ns;
+    struct rn_endpoint local, remote;
+    uint32_t seq, ack, len_bytes, window; /* as on the wire */
+    uint16_t flags;
+    struct rn_tcp_info info;
+};
+
+typedef void rn_tcp_probe_fn(const struct rn_tcp_probe *probe, void *arg);
+
+/* An observer of every segment of every connection, run inline: it may read, all else is refused. NULL @fn: none. */
+RN_PUBLIC void rn_tcp_set_probe(struct rn_stack *stack, rn_tcp_probe_fn *fn, void *arg);
 
 /*
  * Forwarder: sees every SYN that no listener or connection takes, whatever its destination (the NIC must be

@@ -258,23 +258,12 @@ size_t rn_tcp_send_room(const struct rn_sock *sock)
 static int tcp_bind(struct rn_sock *sock, const struct rn_endpoint *local)
 {
     struct rn_tcp *conn = rn_tcp_of(sock);
-    int err;
 
     if (conn->state != RN_TCP_CLOSED || was_connected(conn))
         return RN_E_BAD_STATE;
-    if (sock->claim != NULL && sock->claim->is_held)
-        return RN_E_ALREADY_BOUND;
-    err = rn_sock_claim(sock, local, 0);
-    if (err < 0)
-        return err;
-    if (sock->claim->port == 0)
-        err = rn_ports_pick(&sock->stack->ports, sock->claim, NULL, NULL, NULL);
-    if (err < 0)
-        return err;
-    sock->demux.key.local = local->addr;
-    sock->demux.key.local_port = sock->claim->port;
-    sock->demux.key.nic = local->nic;
-    return RN_OK;
+    if (local->port == 0)
+        return rn_sock_claim_any(sock, local, NULL);
+    return rn_sock_claim(sock, local, 0);
 }
 
 /* A listener does not share its port by REUSEADDR alone, so its claim is made anew under that flag. */
@@ -283,7 +272,7 @@ static int claim_for_listening(struct rn_sock *sock)
     struct rn_ports *ports = &sock->stack->ports;
     int err;
 
-    if (sock->claim == NULL || !sock->claim->is_held) {
+    if ((sock->flags & RN_SOCK_BOUND) == 0) {
         struct rn_endpoint any = { 0 };
 
         err = tcp_bind(sock, &any);
@@ -298,23 +287,9 @@ static int claim_for_listening(struct rn_sock *sock)
     return err;
 }
 
-static uint8_t family_of_listener(const struct rn_sock *sock)
-{
-    struct rn_addr addr = sock->demux.key.local;
-
-    if (!rn_addr_is_any(addr))
-        return 0;
-    if (rn_addr_is_v4(addr))
-        return RN_FAMILY_V4;
-    return (sock->flags & RN_SOCK_V6ONLY) != 0 ? RN_FAMILY_V6 : 0;
-}
-
 static int enter_demux(struct rn_sock *sock)
 {
     sock->demux.kind = RN_TCP_NODE_LISTENER;
-    sock->demux.key.proto = RN_IPPROTO_TCP;
-    sock->demux.family_any = family_of_listener(sock);
-    sock->demux.is_reuseport = (sock->flags & RN_SOCK_REUSEPORT) != 0;
     return rn_demux_add(&sock->stack->demux, &sock->demux) < 0 ? RN_E_PORT_IN_USE : RN_OK;
 }
 

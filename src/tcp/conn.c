@@ -72,7 +72,7 @@ void rn_tcp_conn_free(struct rn_tcp *conn)
 
     rn_tcp_timers_stop_all(conn);
     rn_turn_unschedule(&conn->output);
-    if ((conn->sock.flags & RN_SOCK_ORPHAN) != 0)
+    if ((conn->flags & RN_TCPF_ORPHAN) != 0)
         rn_tcp_stack_of(conn)->n_orphans--;
     rn_list_remove(&conn->link);
     rn_tcp_snd_clear(conn);
@@ -99,7 +99,7 @@ static void schedule_reaper(struct rn_tcp *conn)
 
 static bool has_owner(const struct rn_tcp *conn)
 {
-    return (conn->sock.flags & RN_SOCK_ORPHAN) == 0;
+    return (conn->flags & RN_TCPF_ORPHAN) == 0;
 }
 
 static void tell_the_end(struct rn_tcp *conn, int err)
@@ -140,9 +140,7 @@ void rn_tcp_conn_quiesce(struct rn_tcp *conn)
 
 void rn_tcp_conn_orphan(struct rn_tcp *conn)
 {
-    conn->sock.flags |= RN_SOCK_ORPHAN;
-    conn->sock.on_event = NULL;
-    rn_turn_unschedule(&conn->sock.ready);
+    conn->flags |= RN_TCPF_ORPHAN;
     rn_tcp_stack_of(conn)->n_orphans++;
 }
 
@@ -202,6 +200,8 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
     conn->ts_offset = rn_tcp_ts_offset(stack, &conn->sock.demux.key);
     conn->sock.demux.key.nic = local->nic;
     conn->sock.demux.kind = RN_TCP_NODE_CONN;
+    conn->sock.demux.family_any = 0;
+    conn->sock.demux.is_reuseport = false;
     conn->snd.una = conn->snd.nxt = conn->snd.max = conn->iss;
     return rn_demux_add(&stack->demux, &conn->sock.demux);
 }

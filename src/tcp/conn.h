@@ -127,8 +127,7 @@ enum rn_tcp_conn_flag {
     RN_TCPF_MORE = 1u << 17,    /* last write said MORE */
     RN_TCPF_PASSIVE = 1u << 18, /* born of a listener or forwarder */
     RN_TCPF_FORWARDED = 1u << 19,
-    RN_TCPF_EOF_READ = 1u << 20, /* end of stream was told */
-    RN_TCPF_ERR_READ = 1u << 21, /* the fatal error was told by read */
+    RN_TCPF_ORPHAN = 1u << 21, /* closed by the application: owns itself, counted */
 };
 
 /* Rarely set options; allocated when one first differs from its default. */
@@ -193,8 +192,7 @@ struct rn_tcp_stack {
     struct rn_stack *stack;
     struct rn_list conns; /* every connection that is in no listener's queue */
     struct rn_tcp_forwarder *forwarder;
-    void (*on_probe)(const struct rn_tcp *conn, const struct rn_tcp_seg *seg,
-                     void *arg); /* observer: rn_tcp_probe */
+    rn_tcp_probe_fn *on_probe; /* observer */
     void *probe_arg;
     uint32_t n_orphans;
     uint32_t n_timewait;

@@ -5,44 +5,6 @@
 
 /* Active open: RFC 9293 §3.10.1, and SYN-SENT (§3.10.7.3) with simultaneous open. */
 
-struct pick {
-    struct rn_stack *stack;
-    const struct rn_endpoint *remote;
-    struct rn_addr local;
-};
-
-/* A port may serve several connections as long as their peers differ. */
-static bool is_free_port(void *arg, uint16_t port)
-{
-    const struct pick *pick = arg;
-    struct rn_endpoint local = { .addr = pick->local, .port = port };
-    struct rn_demux_key key = rn_tcp_key_of(&local, pick->remote);
-
-    return rn_demux_find_exact(&pick->stack->demux, &key) == NULL;
-}
-
-static int claim_port(struct rn_tcp *conn, struct rn_endpoint *local,
-                      const struct rn_endpoint *remote)
-{
-    struct rn_stack *stack = conn->sock.stack;
-    struct pick pick = { stack, remote, local->addr };
-    int err;
-
-    if (local->port != 0)
-        return RN_OK;
-    if (conn->sock.claim == NULL) {
-        err = rn_sock_claim(&conn->sock, local, 0);
-        if (err < 0)
-            return err;
-    }
-    conn->sock.claim->addr = local->addr;
-    err = rn_ports_pick(&stack->ports, conn->sock.claim, remote, is_free_port, &pick);
-    if (err < 0)
-        return err;
-    local->port = conn->sock.claim->port;
-    return RN_OK;
-}
-
 static int check_connectable(const struct rn_tcp *conn, const struct rn_endpoint *remote)
 {
     if (conn->state == RN_TCP_SYN_SENT || conn->state == RN_TCP_SYN_RCVD)
@@ -96,9 +58,12 @@ int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
     err = choose_source(conn, &local, &to);
     if (err < 0)
         return err;
-    err = claim_port(conn, &local, &to);
-    if (err < 0)
-        return err;
+    if ((sock->flags & RN_SOCK_BOUND) == 0) {
+        err = rn_sock_claim_any(sock, &local, &to);
+        if (err < 0)
+            return err;
+        local.port = sock->claim->port;
+    }
     err = rn_tcp_conn_name(conn, &local, &to);
     if (err < 0)
         return err == RN_E_EXISTS ? RN_E_PORT_IN_USE : err;

@@ -116,18 +116,6 @@ static struct rn_tcp *conn_of(struct rn_demux_node *node)
     return rn_container_of(node, struct rn_tcp, sock.demux);
 }
 
-static void observe(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
-{
-    const struct rn_tcp_stack *tcp = rn_tcp_stack_of(conn);
-    struct rn_turn *turn = conn->sock.stack->turn;
-
-    if (RN_LIKELY(tcp->on_probe == NULL))
-        return;
-    turn->is_observing = true;
-    tcp->on_probe(conn, seg, tcp->probe_arg);
-    turn->is_observing = false;
-}
-
 /* Connections are never freed while packets are processed, so @conn stands after its segment. */
 static void give_to_conn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
@@ -137,8 +125,7 @@ static void give_to_conn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
         rn_tcp_syn_sent_in(conn, seg);
     else
         rn_tcp_segment_in(conn, seg);
-    seen.pkt = NULL;
-    observe(conn, &seen);
+    rn_tcp_probe_segment(conn, &seen);
 }
 
 static struct rn_view quote_of(const struct arrival *a)

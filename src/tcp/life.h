@@ -17,6 +17,9 @@ void rn_tcp_detach(struct rn_stack *stack, void *state);
 void rn_tcp_input(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
 void rn_tcp_error_in(struct rn_stack *stack, const struct rn_icmp_err *err);
 
+/* probe.c: tells the observer, if there is one, of @seg, which was processed (its packet is gone). */
+void rn_tcp_probe_segment(const struct rn_tcp *conn, const struct rn_tcp_seg *seg);
+
 /* sockopt.c */
 int rn_tcp_set_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value);
 int rn_tcp_get_opt(const struct rn_sock *sock, enum rn_sock_opt opt, int64_t *ret);

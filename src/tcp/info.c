@@ -1,0 +1,104 @@
+#include "tcp/flight.h"
+#include "tcp/life.h"
+#include "tcp/reorder.h"
+
+#include <runnel/err.h>
+
+/* TCP_INFO: reads the connection and changes nothing. */
+
+static int64_t us_to_ns(uint32_t us)
+{
+    return (int64_t)us * RN_NS_PER_US;
+}
+
+static int64_t since_ms(const struct rn_tcp *conn, uint32_t then_ms)
+{
+    return (int64_t)(rn_tcp_clock_ms(conn->sock.stack) - then_ms) * RN_NS_PER_MS;
+}
+
+static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    info->state = (enum rn_tcp_state)conn->state;
+    info->ca_state = (enum rn_tcp_ca_state)conn->cc.ca_state;
+    info->has_timestamps = (conn->flags & RN_TCPF_TS) != 0;
+    info->has_sack = (conn->flags & RN_TCPF_SACK) != 0;
+    info->has_wscale = (conn->flags & RN_TCPF_WSCALE) != 0;
+    info->has_ecn = (conn->cc.ecn & RN_TCP_ECN_ON) != 0;
+    info->snd_wscale = conn->snd.wscale;
+    info->rcv_wscale = conn->rcv.wscale;
+    info->probes = conn->probes;
+    info->syn_retries = conn->syn_retries;
+    info->bytes_acked = conn->count.bytes_acked;
+    info->bytes_received = conn->count.bytes_received;
+    info->segs_in = conn->count.segs_in;
+    info->segs_out = conn->count.segs_out;
+    info->data_segs_in = conn->count.data_segs_in;
+    info->total_retrans_pkts = conn->count.retrans;
+}
+
+static void fill_times(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    info->rto_ns = us_to_ns(conn->rtt.rto_us);
+    info->srtt_ns = us_to_ns(conn->rtt.srtt_us);
+    info->rttvar_ns = us_to_ns(conn->rtt.rttvar_us);
+    info->min_rtt_ns = us_to_ns(conn->rtt.min_us);
+    info->backoff = conn->rtt.backoff;
+    info->last_recv_ns = since_ms(conn, conn->last_recv_ms);
+    info->last_data_sent_ns = since_ms(conn, conn->cc.last_sent_ms);
+}
+
+static void fill_windows(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    int32_t wnd = rn_seq_diff(rn_tcp_rcv_edge(conn), conn->rcv.nxt);
+
+    info->snd_mss = conn->snd.mss;
+    info->rcv_mss = conn->rcv.mss_est;
+    info->pmtu = conn->flow.mtu;
+    info->advmss = conn->flow.mtu != 0 ? rn_tcp_opts_our_mss(conn) : 0;
+    info->cwnd = conn->cc.cwnd;
+    info->ssthresh = conn->cc.ssthresh;
+    info->snd_wnd = conn->snd.wnd;
+    info->rcv_wnd = wnd > 0 ? (uint32_t)wnd : 0;
+    info->rcv_space = conn->rcv.buf_max;
+    if (conn->rcv.rx == NULL)
+        return;
+    info->rcv_rtt_ns = us_to_ns(conn->rcv.rx->rtt_us);
+    info->rcv_ooo_pkts = conn->rcv.rx->n_ooo;
+}
+
+static uint32_t pkts_of(const struct rn_tcp *conn, uint32_t bytes)
+{
+    return conn->snd.mss == 0 ? 0 : (bytes + conn->snd.mss - 1) / conn->snd.mss;
+}
+
+static void fill_flight(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    const struct rn_tcp_flight *flight = conn->flight;
+
+    info->pacing_rate = rn_tcp_pacing_rate(conn);
+    if (flight == NULL)
+        return;
+    info->inflight = rn_tcp_pipe(conn);
+    info->notsent = rn_tcp_unsent(conn);
+    info->unacked_pkts = pkts_of(conn, (uint32_t)rn_seq_diff(conn->snd.nxt, conn->snd.una));
+    info->sacked_pkts = flight->sacked_segs;
+    info->lost_pkts = pkts_of(conn, flight->lost_bytes);
+    info->reord_seen = flight->rack.reord_seen;
+    info->delivery_rate = flight->rate.bytes_per_s;
+    info->delivery_rate_app_limited = flight->rate.is_sample_app_limited;
+}
+
+int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret)
+{
+    const struct rn_tcp *conn = rn_tcp_of_const(sock);
+    struct rn_tcp_info info = { 0 };
+
+    if (sock->ops != &rn_tcp_sock_ops)
+        return RN_E_BAD_STATE;
+    fill_names(conn, &info);
+    fill_times(conn, &info);
+    fill_windows(conn, &info);
+    fill_flight(conn, &info);
+    *ret = info;
+    return RN_OK;
+}
