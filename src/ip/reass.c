@@ -295,6 +295,16 @@ static void fix_header6(uint8_t *hdr, const struct queue *q, uint16_t hdr_len)
     hdr[q->first.next_at] = q->first.proto;
 }
 
+static void copy_identity(struct rn_pkt *to, const struct rn_pkt *from)
+{
+    to->account = from->account;
+    to->nic = from->nic;
+    to->flags = from->flags;
+    to->ethertype = from->ethertype;
+    to->tos = from->tos;
+    to->time_ns = from->time_ns;
+}
+
 /* The header of the first fragment and the payload of all, in one new buffer. Returns owned or NULL. */
 static struct rn_pkt *join(const struct rn_reass *r, const struct queue *q)
 {
@@ -322,11 +332,7 @@ static struct rn_pkt *join(const struct rn_reass *r, const struct queue *q)
         rn_pkt_free(whole);
         return NULL;
     }
-    whole->account = first->account;
-    whole->nic = first->nic;
-    whole->flags = first->flags;
-    whole->ethertype = first->ethertype;
-    whole->time_ns = first->time_ns;
+    copy_identity(whole, first);
     return whole;
 }
 
@@ -381,6 +387,32 @@ static struct rn_pkt *store(struct rn_reass *r, struct queue *q, struct rn_pkt *
     return q->total != 0 && q->held == q->total ? complete(r, q) : NULL;
 }
 
+/*
+ * Consumes @pkt. A small piece of a big slab would be charged for all of it, and hold it: it gets a small slab of its
+ * own. Returns owned, @pkt itself if that is no better.
+ */
+static struct rn_pkt *compact(struct rn_pkt *pkt)
+{
+    struct rn_view views[1 + RN_PKT_FRAGS_MAX];
+    unsigned n = rn_pkt_views(pkt, 0, views, RN_ARRAY_LEN(views));
+    struct rn_pkt *copy;
+    bool ok;
+
+    if (pkt->len > RN_BUF_SMALL_BYTES || rn_pkt_true_bytes(pkt) < 2 * RN_BUF_SMALL_BYTES)
+        return pkt;
+    copy = rn_pkt_new(pkt->pool);
+    ok = copy != NULL;
+    for (unsigned i = 0; ok && i < n; i++)
+        ok = rn_pkt_append_copy(copy, views[i].ptr, views[i].len);
+    if (!ok) {
+        rn_pkt_free(copy);
+        return pkt;
+    }
+    copy_identity(copy, pkt);
+    rn_pkt_free(pkt);
+    return copy;
+}
+
 struct rn_pkt *rn_reass_input(struct rn_reass *r, struct rn_pkt *pkt,
                               const struct rn_reass_part *part)
 {
@@ -392,6 +424,7 @@ struct rn_pkt *rn_reass_input(struct rn_reass *r, struct rn_pkt *pkt,
         rn_pkt_drop(pkt, RN_DROP_MALFORMED);
         return NULL;
     }
+    pkt = compact(pkt);
     if (!is_within_budget(r, src_slot, rn_pkt_true_bytes(pkt) + (uint32_t)sizeof(*q))) {
         rn_pkt_drop(pkt, RN_DROP_REASS_LIMIT);
         return NULL;
