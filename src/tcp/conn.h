@@ -103,7 +103,8 @@ struct rn_tcp_cc {
     uint8_t ca_state;  /* enum rn_tcp_ca_state */
     uint8_t ecn;       /* enum rn_tcp_ecn */
     bool is_cwnd_limited;
-    void *state; /* controller's own, owned; NULL until first needed */
+    uint32_t last_sent_ms; /* any new data, milliseconds modulo 2^32: restart after idle */
+    void *state;           /* controller's own, owned; NULL until first needed */
 };
 
 enum rn_tcp_conn_flag {

@@ -1,0 +1,317 @@
+#pragma once
+/*
+ * struct rn_tcp_flight: what a connection has only while data is queued or in flight. Three parts:
+ *
+ * The queue: chunks, runs of payload inside one buffer each, in order. A write fills the tail slab, appended buffers are
+ * referenced; a segment references them again, however often it is sent. No payload byte is copied after the write.
+ *
+ * The records: one per transmission, ordered by sequence number. A super-segment is one record until SACK, a partial
+ * retransmission or a smaller MSS splits it. A record is in exactly one of three places: in flight (list .sent, in the
+ * order of last transmission, for RACK), lost and not yet sent again (list .lost), or SACKed (neighbours are merged). So
+ * an ACK touches what it changes, never the window.
+ *
+ * The controls: RACK-TLP (RFC 8985), recovery with PRR (RFC 6937) and undo, delivery rate samples.
+ */
+#include "base/tree.h"
+#include "tcp/conn.h"
+
+/* Not worth holding a slab for: below this a write takes small slabs. */
+#define RN_TCP_SMALL_WRITE_BYTES (4u * RN_BUF_SMALL_BYTES)
+#define RN_TCP_CHUNKS_INLINE     4u
+
+/* DESIGN 2.3: what one connection may have between TCP and the device. */
+#define RN_TCP_BELOW_MAX_BYTES (128u * 1024u)
+
+#define RN_TCP_DUPTHRESH 3u /* RFC 5681 §3.2 */
+
+struct rn_tcp_chunk {
+    struct rn_buf *buf; /* owns a reference */
+    uint32_t off;
+    uint32_t len;
+    rn_seq seq;
+    bool is_ours; /* a slab we filled ourselves: the tail may grow */
+};
+
+struct rn_tcp_queue {
+    struct rn_tcp_chunk *items; /* ring; .inlined while it is small */
+    uint32_t cap;               /* power of two */
+    uint32_t head;              /* free running, index & (cap - 1) */
+    uint32_t n;
+    rn_seq start;     /* first byte not acknowledged */
+    rn_seq end;       /* after the last byte written */
+    uint32_t charged; /* true bytes, told to the stack */
+    struct rn_tcp_chunk inlined[RN_TCP_CHUNKS_INLINE];
+};
+
+enum rn_tcp_rec_state { RN_TCP_REC_FLYING, RN_TCP_REC_LOST, RN_TCP_REC_SACKED };
+
+/* One transmission: [seq, end), FIN included. */
+struct rn_tcp_rec {
+    struct rn_tree_node node; /* flight->recs, by seq */
+    struct rn_list order;     /* flight->in_order */
+    struct rn_list link;      /* .sent or .lost */
+    rn_seq seq;
+    rn_seq end;
+    uint32_t segs;
+    uint16_t mss;      /* of its last transmission */
+    uint8_t state;     /* enum rn_tcp_rec_state */
+    uint8_t sent_more; /* retransmissions, saturating */
+    bool is_app_limited;
+    int64_t sent_ns; /* last transmission */
+    /* Delivery rate snapshot of that moment (draft-cheng-iccrg-delivery-rate-estimation §3.2). */
+    int64_t first_sent_ns;
+    int64_t delivered_ns;
+    uint64_t delivered;
+};
+
+/* RFC 8985 §5.2, §6.2. */
+struct rn_tcp_rack {
+    int64_t sent_ns; /* of the segment most recently sent among those delivered */
+    rn_seq end;
+    uint32_t rtt_us;
+    rn_seq fack; /* highest sequence delivered, SACKed or acknowledged */
+    bool is_reordering;
+    bool has_sample;
+    uint8_t wnd_mult;      /* reo_wnd_mult */
+    uint8_t wnd_persist;   /* recoveries until the multiplier falls back */
+    rn_seq dsack_round;    /* one increase per round trip */
+    bool is_dsack_counted; /* dsack_round is meaningful */
+    uint32_t reord_seen;
+};
+
+/* RFC 8985 §7. */
+struct rn_tcp_tlp {
+    rn_seq end; /* snd.nxt when the probe was sent */
+    bool is_out;
+    bool is_retransmit;
+};
+
+struct rn_tcp_recovery {
+    rn_seq high; /* snd.nxt on entry: recovery is over when it is acknowledged */
+    uint32_t prior_cwnd;
+    uint32_t prior_ssthresh;
+    uint32_t prr_delivered;
+    uint32_t prr_out;
+    uint32_t recover_fs;
+    uint32_t retrans_ts;    /* our timestamp of the first retransmission: Eifel, RFC 3522 */
+    uint32_t undo_retrans;  /* bytes retransmitted and not yet found needless by DSACK */
+    bool may_undo;          /* the reduction has not been proved right */
+    bool is_high_set;       /* .high is meaningful */
+    bool has_retransmitted; /* retrans_ts and undo_retrans are meaningful */
+    uint8_t frto;           /* enum in recovery.c, RFC 5682 */
+    rn_seq undo_from;       /* snd.una on entry: DSACKs before it say nothing about us */
+    uint32_t dup_bytes;     /* without SACK: what the duplicate ACKs stand for */
+    uint32_t dup_segs;
+};
+
+struct rn_tcp_rate {
+    uint64_t delivered; /* bytes, whole life of the flight */
+    int64_t delivered_ns;
+    int64_t first_sent_ns;
+    uint64_t
+        app_limited; /* delivered + pipe when the application had nothing more; 0 not limited */
+    uint64_t bytes_per_s; /* newest sample */
+    bool is_sample_app_limited;
+};
+
+/* What was handed to the NIC and not taken yet, in two halves (rn_nic_ticket). */
+struct rn_tcp_below {
+    uint64_t ticket;
+    uint32_t bytes;
+};
+
+struct rn_tcp_flight {
+    struct rn_tcp_queue queue;
+    struct rn_tree recs;
+    struct rn_list in_order;
+    struct rn_list sent;
+    struct rn_list lost;
+    struct rn_list spare; /* records to use again, by .link */
+    uint32_t pipe;        /* bytes of records in flight */
+    uint32_t lost_bytes;
+    uint32_t sacked_bytes;
+    uint32_t sacked_segs;
+    uint32_t n_recs;
+    rn_seq small_end; /* end of the last segment smaller than mss: Minshall's Nagle */
+    bool has_small;
+    bool is_cork_over;  /* 200 ms have passed: a held partial segment may go */
+    bool is_rwnd_held;  /* the peer's window is what stopped us last */
+    uint8_t loss_timer; /* what T_LOSS means: enum rn_tcp_loss_timer */
+    uint32_t max_out;   /* most bytes in flight during this round: is cwnd the limit? */
+    rn_seq max_out_end;
+    int64_t pace_ns;     /* next departure; 0 not paced yet */
+    uint32_t avoid_rest; /* fraction of a byte that congestion avoidance is owed, times cwnd */
+    uint32_t mdev_us;
+    uint32_t mdev_max_us; /* within the present round trip */
+    rn_seq rtt_round;
+    uint16_t mss_cap;        /* guess about a PMTU black hole; 0 none */
+    bool is_cap_told;        /* and it was right */
+    uint8_t n_blackhole;     /* timeouts of full segments in a row */
+    int64_t waits_since_ns;  /* user timeout: when what timed out was sent; 0 nothing timed out */
+    int64_t linger_until_ns; /* all is acknowledged, but a late DSACK may still undo; 0 not begun */
+    struct rn_nic *below_nic;
+    struct rn_tcp_below below[2];
+    struct rn_tcp_rack rack;
+    struct rn_tcp_tlp tlp;
+    struct rn_tcp_recovery rec;
+    struct rn_tcp_rate rate;
+};
+
+enum rn_tcp_loss_timer { RN_TCP_LOSS_REORDER, RN_TCP_LOSS_PROBE, RN_TCP_LOSS_LINGER };
+
+/* What one ACK did; filled step by step in ack.c, read by recovery and congestion control. */
+struct rn_tcp_ack {
+    const struct rn_tcp_seg *seg;
+    int64_t now_ns;
+    uint32_t acked;     /* sequence numbers cumulatively acknowledged */
+    uint32_t delivered; /* newly acknowledged or SACKed */
+    uint32_t newly_lost;
+    int64_t rtt_us; /* newest never-retransmitted segment delivered; -1 none */
+    bool is_dup;    /* RFC 5681 §2 duplicate */
+    bool is_dsack;
+    bool
+        is_original_late; /* a segment sent once, thought lost or sent before the timeout, arrived after all */
+    bool has_retransmitted; /* acknowledged data was sent more than once */
+    bool is_ece;
+    bool has_tlp_dsack;
+    /* Rate sample under construction: snapshot of the newest segment delivered. */
+    int64_t newest_sent_ns;
+    int64_t snap_first_sent_ns;
+    int64_t snap_delivered_ns;
+    uint64_t snap_delivered;
+    bool is_app_limited;
+    bool has_newest;
+};
+
+/* --- flight.c ---------------------------------------------------------------------------------------------- */
+/* conn->flight, made when it is missing. NULL: out of memory. */
+struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn);
+/* Frees conn->flight and all in it; NULL afterwards. */
+void rn_tcp_flight_free(struct rn_tcp *conn);
+/* A record of [seq, end) behind all others, in no list yet. NULL: out of memory. */
+struct rn_tcp_rec *rn_tcp_rec_append(struct rn_tcp *conn, rn_seq seq, rn_seq end);
+/* Cuts @rec at @at (inside it); returns the new right part, same state, or NULL when out of memory. */
+struct rn_tcp_rec *rn_tcp_rec_split(struct rn_tcp *conn, struct rn_tcp_rec *rec, rn_seq at);
+/* Drops @rec, in whatever state. */
+void rn_tcp_rec_remove(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+/* Cuts acknowledged bytes off the front. */
+void rn_tcp_rec_trim(struct rn_tcp *conn, struct rn_tcp_rec *rec, rn_seq una);
+void rn_tcp_rec_to_flying(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+/* Lost after all not: back in front of all in flight, as what was lost was sent before them. */
+void rn_tcp_rec_found(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+void rn_tcp_rec_to_lost(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+/* Merges with SACKed neighbours; returns the record that now covers it. */
+struct rn_tcp_rec *rn_tcp_rec_to_sacked(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+/* The record that holds @seq, or the first after it; NULL if none. */
+struct rn_tcp_rec *rn_tcp_rec_find(const struct rn_tcp_flight *flight, rn_seq seq);
+struct rn_tcp_rec *rn_tcp_rec_first(const struct rn_tcp_flight *flight);
+struct rn_tcp_rec *rn_tcp_rec_last(const struct rn_tcp_flight *flight);
+struct rn_tcp_rec *rn_tcp_rec_next(const struct rn_tcp_flight *flight,
+                                   const struct rn_tcp_rec *rec);
+static inline uint32_t rn_tcp_rec_len(const struct rn_tcp_rec *rec)
+{
+    return rec->end.v - rec->seq.v;
+}
+
+/* --- queue.c ----------------------------------------------------------------------------------------------- */
+void rn_tcp_queue_init(struct rn_tcp_queue *queue, rn_seq start);
+void rn_tcp_queue_fini(struct rn_tcp *conn, struct rn_tcp_queue *queue);
+/* Lets go of everything before @una (at most up to the end); returns bytes. */
+uint32_t rn_tcp_queue_trim(struct rn_tcp *conn, struct rn_tcp_queue *queue, rn_seq una);
+/* How many bytes from @seq on, at most @max, one packet can reference. */
+uint32_t rn_tcp_queue_span(const struct rn_tcp_queue *queue, rn_seq seq, uint32_t max);
+/* Appends references to [seq, seq + len) to @pkt; the span must fit. */
+RN_MUST_USE bool rn_tcp_queue_attach(const struct rn_tcp_queue *queue, rn_seq seq, uint32_t len,
+                                     struct rn_pkt *pkt);
+
+/* --- scoreboard.c, rack.c, recovery.c, rto.c, rtt.c, rate.c, snd.c between themselves ------------------------- */
+/* Takes the SACK blocks of @ack's segment. Bad blocks are ignored, the ACK is not. */
+void rn_tcp_sack_in(struct rn_tcp *conn, struct rn_tcp_ack *ack);
+/* @rec was delivered (first acknowledged or SACKed now): RACK, RTT, rate, F-RTO learn of it. */
+void rn_tcp_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack, const struct rn_tcp_rec *rec,
+                      uint32_t bytes);
+
+/* RFC 8985 §6.2 steps 1, 2 for one delivered record. */
+void rn_tcp_rack_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
+                           const struct rn_tcp_rec *rec);
+/* Step 4: a DSACK widens the reordering window. */
+void rn_tcp_rack_dsack(struct rn_tcp *conn);
+/* Step 5: marks records lost; arms the reordering timer. Returns bytes newly lost. */
+uint32_t rn_tcp_rack_detect(struct rn_tcp *conn);
+void rn_tcp_rack_recovered(struct rn_tcp *conn);
+/* Time left until @rec may be called lost, <= 0: now. For the timeout's marking. */
+int64_t rn_tcp_rack_left_ns(const struct rn_tcp *conn, const struct rn_tcp_rec *rec);
+/* Should a probe timeout be armed, and when; 0: no (RFC 8985 §7.2). */
+int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn);
+void rn_tcp_tlp_fired(struct rn_tcp *conn);
+void rn_tcp_tlp_on_ack(struct rn_tcp *conn, struct rn_tcp_ack *ack);
+void rn_tcp_reorder_fired(struct rn_tcp *conn);
+
+/* The state machine of congestion: OPEN, DISORDER, CWR, RECOVERY, LOSS. */
+void rn_tcp_recovery_on_ack(struct rn_tcp *conn, struct rn_tcp_ack *ack);
+/* Losses were found without an ACK (reordering timer): enters recovery. */
+void rn_tcp_recovery_on_loss(struct rn_tcp *conn);
+/* The retransmission timer fired: everything may be lost. */
+void rn_tcp_recovery_on_timeout(struct rn_tcp *conn);
+/* One reduction without loss: a loss that a tail loss probe repaired. */
+void rn_tcp_recovery_on_mark(struct rn_tcp *conn);
+/* Records were marked lost for their size: sent again without any reduction. */
+void rn_tcp_recovery_on_resize(struct rn_tcp *conn);
+void rn_tcp_recovery_dsack(struct rn_tcp *conn, rn_seq from, rn_seq to);
+void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, uint32_t bytes);
+void rn_tcp_recovery_sent(struct rn_tcp *conn, uint32_t bytes);
+/* F-RTO has its two segments out. */
+bool rn_tcp_recovery_holds(const struct rn_tcp *conn);
+/* Bytes in flight as congestion control sees them. */
+uint32_t rn_tcp_pipe(const struct rn_tcp *conn);
+
+void rn_tcp_rto_fired(struct rn_tcp *conn);
+void rn_tcp_probe_fired(struct rn_tcp *conn); /* persist */
+void rn_tcp_syn_fired(struct rn_tcp *conn);
+
+/* RFC 6298 §2. */
+void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us);
+/* rto with the doublings in force; the same, but not beyond the user timeout. */
+int64_t rn_tcp_rto_ns(const struct rn_tcp *conn);
+int64_t rn_tcp_rto_capped_ns(const struct rn_tcp *conn);
+
+void rn_tcp_rate_sent(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+void rn_tcp_rate_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
+                           const struct rn_tcp_rec *rec, uint32_t bytes);
+void rn_tcp_rate_sample(struct rn_tcp *conn, const struct rn_tcp_ack *ack);
+void rn_tcp_rate_app_limited(struct rn_tcp *conn);
+/* Is there a departure time to wait for? Arms the timer if so. */
+bool rn_tcp_pace_holds(struct rn_tcp *conn);
+void rn_tcp_pace_sent(struct rn_tcp *conn, uint32_t bytes);
+/* Most bytes of one paced departure. */
+uint32_t rn_tcp_pace_quantum(const struct rn_tcp *conn);
+
+/* Sends one retransmission of at most @max bytes from the front of @rec. false: could not build it. */
+bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max);
+/* Sends one segment of new data past the usual limits, if there is any within the window: TLP, F-RTO. */
+bool rn_tcp_send_probe_data(struct rn_tcp *conn);
+/* Sends what the window takes, however little of a segment: the override of SWS avoidance. */
+bool rn_tcp_send_into_window(struct rn_tcp *conn);
+/* Written and not yet sent. */
+uint32_t rn_tcp_unsent(const struct rn_tcp *conn);
+/* Lets the send buffer follow cwnd. */
+void rn_tcp_snd_tune(struct rn_tcp *conn);
+/* Bytes per second; 0: not paced. */
+uint64_t rn_tcp_pacing_rate(const struct rn_tcp *conn);
+/* An empty segment below the window, which the peer must answer: keepalive, closed window. */
+void rn_tcp_send_probe(struct rn_tcp *conn);
+
+/* pmtu.c */
+void rn_tcp_pmtu_timeout(struct rn_tcp *conn);
+void rn_tcp_pmtu_acked(struct rn_tcp *conn);
+
+/* --- timers.c, beyond the vocabulary of conn.h ------------------------------------------------------------------ */
+void rn_tcp_timers_rto_restart(struct rn_tcp *conn);
+/* How long the SYN has been out, sent once; -1 unknown. */
+int64_t rn_tcp_timers_syn_age_ns(const struct rn_tcp *conn);
+void rn_tcp_timers_handshake_done(struct rn_tcp *conn);
+void rn_tcp_timers_window_opened(struct rn_tcp *conn);
+void rn_tcp_timers_reorder_stop(struct rn_tcp *conn);
+void rn_tcp_timers_linger(struct rn_tcp *conn, int64_t until_ns);
+/* A held partial segment goes after 200 ms. */
+void rn_tcp_timers_cork(struct rn_tcp *conn);
