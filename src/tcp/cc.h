@@ -1,0 +1,64 @@
+#pragma once
+/*
+ * Congestion controllers: const tables. A controller decides how cwnd grows and how far it falls; when it falls is
+ * recovery.c's business. All windows are bytes, growth is by bytes acknowledged (RFC 3465), never by ACKs counted.
+ */
+#include "tcp/flight.h"
+
+struct rn_tcp_cc_ops {
+    const char *name;
+    /* cwnd may grow by what @ack delivered. */
+    void (*on_ack)(struct rn_tcp *conn, const struct rn_tcp_ack *ack);
+    /* A congestion event begins: the new ssthresh. The controller also remembers what it needs of the old window. */
+    uint32_t (*ssthresh)(struct rn_tcp *conn);
+    /* The last event was none (Eifel, F-RTO, DSACK): forget it. May be NULL. */
+    void (*undo)(struct rn_tcp *conn);
+    /* Nothing was sent for a while, @idle_ns. May be NULL. */
+    void (*on_idle)(struct rn_tcp *conn, int64_t idle_ns);
+    size_t state_bytes; /* of conn->cc.state, allocated when first needed */
+};
+
+extern const struct rn_tcp_cc_ops rn_tcp_reno;
+extern const struct rn_tcp_cc_ops rn_tcp_cubic;
+
+/* By name; the default for NULL. NULL: not known. */
+const struct rn_tcp_cc_ops *rn_tcp_cc_find(const char *name);
+/* Changes the controller; windows stay. */
+void rn_tcp_cc_set(struct rn_tcp *conn, const struct rn_tcp_cc_ops *ops);
+/* Frees conn->cc.state. */
+void rn_tcp_cc_fini(struct rn_tcp *conn);
+/* The controller's state, made when missing; NULL: out of memory, the caller then does as Reno. */
+void *rn_tcp_cc_state(struct rn_tcp *conn);
+
+/* RFC 6928: 10 segments, at most 14600 bytes or two segments. */
+uint32_t rn_tcp_cc_initial_window(const struct rn_tcp *conn);
+/* Slow start by @acked bytes; returns what is left of them beyond ssthresh. */
+uint32_t rn_tcp_cc_slow_start(struct rn_tcp *conn, uint32_t acked);
+/* Congestion avoidance of RFC 5681 §3.1, counted in bytes: one segment per window acknowledged. */
+void rn_tcp_cc_avoid(struct rn_tcp *conn, uint32_t acked);
+static inline bool rn_tcp_cc_in_slow_start(const struct rn_tcp *conn)
+{
+    return conn->cc.cwnd < conn->cc.ssthresh;
+}
+/* Adds to cwnd without passing what the send buffer could ever use. */
+void rn_tcp_cc_grow(struct rn_tcp *conn, uint32_t bytes);
+/* RFC 5681 §4.1, decaying as RFC 2861 does: halved for every RTO of silence, not below the initial window. */
+void rn_tcp_cc_restart_after_idle(struct rn_tcp *conn);
+
+/* hystart.c: HyStart++ (RFC 9406). Zero is a valid start. */
+struct rn_tcp_hystart {
+    rn_seq round_end;
+    uint32_t last_min_us; /* least RTT of the round before; 0 none */
+    uint32_t this_min_us; /* of this round; 0 none */
+    uint32_t css_base_us;
+    uint32_t growth; /* bytes acknowledged in CSS and not yet worth a byte of growth */
+    uint8_t n_samples;
+    uint8_t css_rounds;
+    bool is_started;
+    bool in_css;
+    bool is_done;
+};
+
+/* How many of @acked bytes slow start may add to cwnd. Sets ssthresh when slow start should end. */
+uint32_t rn_tcp_hystart_ack(struct rn_tcp *conn, struct rn_tcp_hystart *hs,
+                            const struct rn_tcp_ack *ack);

@@ -1,0 +1,24 @@
+/* Reno (RFC 5681) with appropriate byte counting (RFC 3465). */
+#include "tcp/cc.h"
+
+static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
+{
+    uint32_t left = ack->delivered;
+
+    if (rn_tcp_cc_in_slow_start(conn))
+        left = rn_tcp_cc_slow_start(conn, left);
+    if (left != 0)
+        rn_tcp_cc_avoid(conn, left);
+}
+
+/* RFC 5681 eqn. 4. */
+static uint32_t ssthresh(struct rn_tcp *conn)
+{
+    return rn_max_u32(conn->cc.cwnd / 2, 2u * conn->snd.mss);
+}
+
+const struct rn_tcp_cc_ops rn_tcp_reno = {
+    .name = "reno",
+    .on_ack = on_ack,
+    .ssthresh = ssthresh,
+};
