@@ -1,0 +1,487 @@
+/*
+ * What may be sent now: retransmissions first, then new data, as far as cwnd, the peer's window, Nagle, pacing and the
+ * room below allow. Runs once per turn and connection, so that what many ACKs opened leaves as few big segments.
+ */
+#include "tcp/cc.h"
+
+#include <runnel/err.h>
+
+#define SNDBUF_FIRST_BYTES (256u * 1024u)
+#define SNDBUF_MAX_BYTES   (8u * 1024u * 1024u)
+/* Bytes of a super-segment: an IPv4 packet of 65535 with the largest headers. */
+#define SUPER_MAX_BYTES (65535u - 60u - RN_TCP_HDR_MAX_BYTES)
+
+/* --- birth ---------------------------------------------------------------------------------------------------------- */
+
+void rn_tcp_snd_init(struct rn_tcp *conn)
+{
+    conn->cc.ops = rn_tcp_cc_find(NULL);
+    conn->cc.ssthresh = UINT32_MAX;
+    conn->snd.buf_max = SNDBUF_FIRST_BYTES;
+}
+
+void rn_tcp_snd_fini(struct rn_tcp *conn)
+{
+    rn_tcp_flight_free(conn);
+    rn_tcp_cc_fini(conn);
+}
+
+uint32_t rn_tcp_ts_now(const struct rn_tcp *conn)
+{
+    return (uint32_t)(rn_tcp_now_ns(conn) / RN_NS_PER_MS) + conn->ts_offset;
+}
+
+static uint32_t now_ms(const struct rn_tcp *conn)
+{
+    return (uint32_t)(rn_tcp_now_ns(conn) / RN_NS_PER_MS);
+}
+
+void rn_tcp_snd_established(struct rn_tcp *conn)
+{
+    conn->snd.mss = rn_tcp_mss_now(conn);
+    conn->cc.cwnd = rn_tcp_cc_initial_window(conn);
+    /* RFC 5681 §3.1, RFC 6298 §5.7: a lost SYN speaks of congestion. */
+    if (conn->syn_retries > 1)
+        conn->cc.cwnd = conn->snd.mss;
+    conn->rtt.backoff = 0;
+    conn->cc.last_sent_ms = now_ms(conn);
+    if (conn->flight != NULL && conn->snd.queued != 0)
+        rn_tcp_want_output(conn);
+}
+
+/* --- SYN ------------------------------------------------------------------------------------------------------------ */
+
+static uint16_t syn_flags(const struct rn_tcp *conn)
+{
+    uint16_t flags = RN_TCP_SYN;
+
+    if (conn->state == RN_TCP_SYN_SENT) {
+        /* RFC 3168 §6.1.1.1: a SYN that had to be repeated asks for less. */
+        if ((conn->cc.ecn & RN_TCP_ECN_WANTED) != 0 && conn->syn_retries == 0)
+            flags |= RN_TCP_ECE | RN_TCP_CWR;
+        return flags;
+    }
+    if ((conn->cc.ecn & RN_TCP_ECN_ON) != 0)
+        flags |= RN_TCP_ECE;
+    return flags;
+}
+
+void rn_tcp_send_syn(struct rn_tcp *conn)
+{
+    struct rn_tcp_out out = { .seq = conn->iss, .flags = syn_flags(conn) };
+    rn_seq after = rn_seq_add(conn->iss, 1);
+
+    out.is_retransmit = !rn_seq_eq(conn->snd.nxt, conn->iss);
+    conn->snd.nxt = rn_seq_max(conn->snd.nxt, after);
+    conn->snd.max = rn_seq_max(conn->snd.max, after);
+    if (out.is_retransmit)
+        conn->count.retrans++;
+    (void)rn_tcp_build(conn, &out);
+    if (conn->state != RN_TCP_CLOSED)
+        rn_tcp_timers_syn_sent(conn);
+}
+
+/* --- what is there to send ---------------------------------------------------------------------------------------- */
+
+uint32_t rn_tcp_unsent(const struct rn_tcp *conn)
+{
+    int32_t n = conn->flight == NULL ? 0 : rn_seq_diff(conn->flight->queue.end, conn->snd.nxt);
+
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+static bool wants_fin(const struct rn_tcp *conn)
+{
+    return (conn->flags & (RN_TCPF_SHUT_WRITE | RN_TCPF_FIN_SENT)) == RN_TCPF_SHUT_WRITE;
+}
+
+static bool may_send_data(const struct rn_tcp *conn)
+{
+    switch (conn->state) {
+    case RN_TCP_ESTABLISHED:
+    case RN_TCP_CLOSE_WAIT:
+    case RN_TCP_FIN_WAIT_1:
+    case RN_TCP_CLOSING:
+    case RN_TCP_LAST_ACK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Bytes of window beyond snd.nxt. */
+static uint32_t usable_window(const struct rn_tcp *conn)
+{
+    int32_t n = rn_seq_diff(rn_seq_add(conn->snd.una, conn->snd.wnd), conn->snd.nxt);
+
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+static uint32_t cwnd_room(const struct rn_tcp *conn)
+{
+    uint32_t pipe = rn_tcp_pipe(conn);
+
+    return conn->cc.cwnd > pipe ? conn->cc.cwnd - pipe : 0;
+}
+
+/* --- room below (DESIGN 2.3: at most 128 KiB of a connection between TCP and the device) ---------------------------- */
+
+static bool has_room_below(struct rn_tcp *conn, struct rn_tcp_flight *flight)
+{
+    struct rn_tcp_below *below = flight->below;
+    struct rn_nic *nic = conn->flow.nic;
+
+    if (nic == NULL || nic != flight->below_nic) {
+        flight->below_nic = nic;
+        below[0] = below[1] = (struct rn_tcp_below){ 0 };
+        return true;
+    }
+    if (rn_nic_is_taken(nic, below[0].ticket)) {
+        below[0] = below[1];
+        below[1] = (struct rn_tcp_below){ 0 };
+        if (rn_nic_is_taken(nic, below[0].ticket))
+            below[0] = (struct rn_tcp_below){ 0 };
+    }
+    return below[0].bytes + below[1].bytes < RN_TCP_BELOW_MAX_BYTES;
+}
+
+/* Two halves, so that room comes back before all is gone. */
+static void note_below(struct rn_tcp *conn, struct rn_tcp_flight *flight, uint32_t bytes)
+{
+    bool is_first =
+        flight->below[1].bytes == 0 && flight->below[0].bytes < RN_TCP_BELOW_MAX_BYTES / 2;
+    struct rn_tcp_below *below = &flight->below[is_first ? 0 : 1];
+
+    if (conn->flow.nic == NULL || conn->flow.nic != flight->below_nic)
+        return;
+    below->bytes += bytes;
+    below->ticket = rn_nic_ticket(conn->flow.nic);
+}
+
+/* --- retransmission -------------------------------------------------------------------------------------------------- */
+
+static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
+{
+    uint32_t len = rn_tcp_rec_len(rec);
+
+    rec->mss = conn->snd.mss;
+    rec->sent_more = rn_sat_u8((uint64_t)rec->sent_more + 1);
+    rec->segs = (len + rec->mss - 1) / rec->mss;
+    rn_tcp_rec_to_flying(conn, rec);
+    rn_tcp_rate_sent(conn, rec);
+    conn->count.retrans += rec->segs;
+    rn_tcp_recovery_retransmitted(conn, len);
+    note_below(conn, conn->flight, len);
+    rn_tcp_timers_data_sent(conn);
+}
+
+static uint16_t end_flags(const struct rn_tcp *conn, rn_seq end, uint32_t len)
+{
+    uint16_t flags = 0;
+
+    if (rn_seq_gt(end, conn->flight->queue.end))
+        flags |= RN_TCP_FIN;
+    if (len != 0 && rn_seq_ge(end, conn->flight->queue.end))
+        flags |= RN_TCP_PSH;
+    return flags;
+}
+
+bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+    uint32_t data = rn_seq_min(rec->end, flight->queue.end).v - rec->seq.v;
+    struct rn_tcp_out out = { .seq = rec->seq, .is_retransmit = true };
+
+    max = rn_max_u32(max - max % conn->snd.mss, conn->snd.mss);
+    out.len = rn_min_u32(data, rn_min_u32(max, SUPER_MAX_BYTES / conn->snd.mss * conn->snd.mss));
+    if (out.len != 0)
+        out.len = rn_tcp_queue_span(&flight->queue, out.seq, out.len);
+    if (out.len < data && rn_tcp_rec_split(conn, rec, rn_seq_add(rec->seq, out.len)) == NULL)
+        return false;
+    out.flags = end_flags(conn, rec->end, out.len);
+    if (rn_tcp_build(conn, &out) == RN_E_NOMEM)
+        return false;
+    retransmitted(conn, rec);
+    return true;
+}
+
+static bool send_lost(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+    struct rn_list *node = rn_list_first(&flight->lost);
+    uint32_t room = cwnd_room(conn);
+    struct rn_tcp_rec *rec;
+
+    if (node == NULL)
+        return false;
+    rec = rn_list_entry(node, struct rn_tcp_rec, link);
+    if (room < rn_min_u32(rn_tcp_rec_len(rec), conn->snd.mss)) {
+        conn->cc.is_cwnd_limited = true;
+        return false;
+    }
+    return rn_tcp_retransmit(conn, rec, room);
+}
+
+/* --- new data ---------------------------------------------------------------------------------------------------------- */
+
+/* A last piece smaller than a segment: Nagle as Minshall has it (hold it only while another small one is out), cork. */
+static bool may_send_tail(struct rn_tcp *conn, struct rn_tcp_flight *flight)
+{
+    if ((conn->flags & RN_TCPF_SHUT_WRITE) != 0)
+        return true;
+    if ((conn->flags & (RN_TCPF_CORK | RN_TCPF_MORE)) != 0) {
+        if (!flight->is_cork_over)
+            rn_tcp_timers_cork(conn);
+        return flight->is_cork_over;
+    }
+    if ((conn->flags & RN_TCPF_NODELAY) != 0)
+        return true;
+    return !flight->has_small || rn_seq_le(flight->small_end, conn->snd.una);
+}
+
+/* Sender's SWS avoidance, RFC 9293 §3.8.6.2.1: a piece the window cuts off is worth sending if it is half of the largest
+ * window ever seen; else we wait, with the persist timer as the override. */
+static uint32_t cut_to_window(const struct rn_tcp *conn, uint32_t len)
+{
+    uint32_t mss = conn->snd.mss;
+
+    if (len >= mss)
+        return len - len % mss;
+    return len >= rn_max_u32(conn->snd.wnd_max / 2, 1) ? len : 0;
+}
+
+static uint32_t super_bytes(const struct rn_tcp *conn)
+{
+    uint32_t mss = conn->snd.mss;
+    uint32_t most = SUPER_MAX_BYTES;
+    const struct rn_nic *nic = conn->flow.nic;
+
+    if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
+        most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
+    most = rn_min_u32(most, rn_tcp_pace_quantum(conn));
+    return rn_max_u32(most - most % mss, mss);
+}
+
+/* A packet references a few buffers only: many small writes make a shorter super-segment, still of whole segments. */
+static uint32_t fit_into_packet(const struct rn_tcp *conn, const struct rn_tcp_flight *flight,
+                                uint32_t len)
+{
+    uint32_t span = rn_tcp_queue_span(&flight->queue, conn->snd.nxt, len);
+
+    return span < len && span > conn->snd.mss ? span - span % conn->snd.mss : span;
+}
+
+/* How long the next segment of new data is; 0: none may go now. */
+static uint32_t next_len(struct rn_tcp *conn, struct rn_tcp_flight *flight, uint32_t unsent)
+{
+    uint32_t mss = conn->snd.mss;
+    uint32_t wnd = usable_window(conn);
+    uint32_t room = cwnd_room(conn);
+    uint32_t len = rn_min_u32(unsent, super_bytes(conn));
+
+    flight->is_rwnd_held = false;
+    if (wnd < len) {
+        len = cut_to_window(conn, wnd);
+        flight->is_rwnd_held = true;
+    }
+    if (room < len) {
+        len = room - room % mss;
+        conn->cc.is_cwnd_limited = true;
+        flight->is_rwnd_held = false;
+    }
+    if (len % mss != 0 && len == unsent && !may_send_tail(conn, flight))
+        len -= len % mss;
+    return len == 0 ? 0 : fit_into_packet(conn, flight, len);
+}
+
+/* The record of what just left; its bytes are in flight from now on. */
+static bool record(struct rn_tcp *conn, rn_seq seq, rn_seq end)
+{
+    struct rn_tcp_rec *rec = rn_tcp_rec_append(conn, seq, end);
+
+    if (rec == NULL)
+        return false;
+    rn_tcp_rate_sent(conn, rec);
+    rn_tcp_rec_to_flying(conn, rec);
+    return true;
+}
+
+static void note_out(struct rn_tcp *conn, struct rn_tcp_flight *flight)
+{
+    uint32_t pipe = rn_tcp_pipe(conn);
+
+    if (rn_seq_ge(conn->snd.una, flight->max_out_end) || pipe > flight->max_out) {
+        flight->max_out = pipe;
+        flight->max_out_end = conn->snd.nxt;
+    }
+}
+
+static void sent_new(struct rn_tcp *conn, const struct rn_tcp_out *out)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+    uint32_t fin = (out->flags & RN_TCP_FIN) != 0;
+
+    conn->snd.nxt = rn_seq_add(out->seq, out->len + fin);
+    conn->snd.max = conn->snd.nxt;
+    conn->cc.last_sent_ms = now_ms(conn);
+    if (out->len % conn->snd.mss != 0) {
+        flight->small_end = conn->snd.nxt;
+        flight->has_small = true;
+    }
+    flight->is_cork_over = false;
+    note_below(conn, flight, out->len);
+    note_out(conn, flight);
+    rn_tcp_recovery_sent(conn, out->len);
+    rn_tcp_pace_sent(conn, out->len);
+    if (fin != 0) {
+        conn->flags |= RN_TCPF_FIN_SENT;
+        rn_tcp_move(conn, RN_TCP_EV_FIN_SENT);
+    }
+    rn_tcp_timers_data_sent(conn);
+}
+
+/* The record comes before the packet: what is on the wire must be known. A packet that the layers below lose is lost as
+ * on any link; only when none could be made is nothing sent. */
+static bool send_segment(struct rn_tcp *conn, uint32_t len, bool has_fin)
+{
+    struct rn_tcp_out out = { .seq = conn->snd.nxt, .len = len };
+    rn_seq end = rn_seq_add(out.seq, len + has_fin);
+
+    out.flags = end_flags(conn, end, len);
+    if (!record(conn, out.seq, end))
+        return false;
+    if (rn_tcp_build(conn, &out) == RN_E_NOMEM) {
+        rn_tcp_rec_remove(conn, rn_tcp_rec_last(conn->flight));
+        return false;
+    }
+    sent_new(conn, &out);
+    return true;
+}
+
+static bool send_new(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+    uint32_t unsent = rn_tcp_unsent(conn);
+    uint32_t len;
+
+    if (unsent == 0)
+        return wants_fin(conn) && usable_window(conn) > 0 && send_segment(conn, 0, true);
+    len = next_len(conn, flight, unsent);
+    if (len == 0)
+        return false;
+    return send_segment(conn, len, len == unsent && wants_fin(conn) && usable_window(conn) > len);
+}
+
+bool rn_tcp_send_probe_data(struct rn_tcp *conn)
+{
+    uint32_t len = rn_min_u32(rn_tcp_unsent(conn), conn->snd.mss);
+
+    if (len == 0 || usable_window(conn) < len)
+        return false;
+    len = rn_tcp_queue_span(&conn->flight->queue, conn->snd.nxt, len);
+    return send_segment(conn, len, false);
+}
+
+/* What the window takes of the next segment, however small: the override of SWS avoidance. */
+bool rn_tcp_send_into_window(struct rn_tcp *conn)
+{
+    uint32_t len = rn_min_u32(rn_tcp_unsent(conn), rn_min_u32(usable_window(conn), conn->snd.mss));
+
+    if (len == 0)
+        return false;
+    return send_segment(conn, rn_tcp_queue_span(&conn->flight->queue, conn->snd.nxt, len), false);
+}
+
+/* --- output --------------------------------------------------------------------------------------------------------- */
+
+/* Nothing in flight asks for an answer, yet there is data: without a timer we would wait for ever. */
+static void guard_against_silence(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+
+    if (flight->n_recs != 0 || (rn_tcp_unsent(conn) == 0 && !wants_fin(conn)))
+        return;
+    if (conn->due[RN_TCP_T_PACE] == 0)
+        rn_tcp_timers_window_closed(conn);
+}
+
+/* true: something is left that waits for room below, not for the peer. */
+static bool push(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+
+    for (;;) {
+        if (!has_room_below(conn, flight))
+            return !rn_list_is_empty(&flight->lost) || rn_tcp_unsent(conn) != 0;
+        if (rn_tcp_pace_holds(conn))
+            return false;
+        if (rn_tcp_recovery_holds(conn) || (!send_lost(conn) && !send_new(conn)))
+            return false;
+        if (conn->state == RN_TCP_CLOSED)
+            return false;
+    }
+}
+
+static void send_data(struct rn_tcp *conn)
+{
+    bool waits;
+
+    if (wants_fin(conn) && rn_tcp_flight_need(conn) == NULL)
+        rn_tcp_timers_window_closed(conn); /* no memory for the FIN: try again later */
+    if (conn->flight == NULL)
+        return;
+    if (conn->flight->n_recs == 0 && rn_tcp_unsent(conn) != 0)
+        rn_tcp_cc_restart_after_idle(conn);
+    conn->cc.is_cwnd_limited = false;
+    waits = push(conn);
+    if (conn->state == RN_TCP_CLOSED || conn->flight == NULL)
+        return;
+    if (waits) {
+        rn_nic_wait(conn->flow.nic, &conn->output);
+        return;
+    }
+    if (rn_tcp_unsent(conn) == 0)
+        rn_tcp_rate_app_limited(conn);
+    guard_against_silence(conn);
+}
+
+/* The way out may have changed, and with it the size of segments. */
+static void refresh_path(struct rn_tcp *conn)
+{
+    if (!rn_flow_is_fresh(conn->sock.stack, &conn->flow))
+        rn_tcp_mtu_changed(conn);
+    else /* SACK blocks we have to report take room away */
+        conn->snd.mss = rn_tcp_mss_now(conn);
+}
+
+void rn_tcp_flush(struct rn_task *task)
+{
+    struct rn_tcp *conn = rn_container_of(task, struct rn_tcp, output);
+
+    if (may_send_data(conn)) {
+        refresh_path(conn);
+        send_data(conn);
+    }
+    if ((conn->flags & RN_TCPF_ACK_NOW) != 0 && conn->state != RN_TCP_CLOSED)
+        rn_tcp_send_ack(conn);
+}
+
+void rn_tcp_want_output(struct rn_tcp *conn)
+{
+    /* While it waits at a NIC the task is linked there: an ACK must not wait with it. */
+    rn_turn_unschedule(&conn->output);
+    rn_turn_schedule(conn->sock.stack->turn, RN_PHASE_OUTPUT, &conn->output);
+}
+
+/* --- the buffer ----------------------------------------------------------------------------------------- */
+
+/* The buffer holds two windows: one in flight, one to follow without waiting for the application. */
+void rn_tcp_snd_tune(struct rn_tcp *conn)
+{
+    uint32_t want = rn_min_u32(conn->cc.cwnd, SNDBUF_MAX_BYTES / 2) * 2;
+
+    if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0 || want <= conn->snd.buf_max)
+        return;
+    if (rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)
+        conn->snd.buf_max = want;
+}
