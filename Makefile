@@ -11,6 +11,12 @@ T       ?=
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1 \
           UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:abort_on_error=1
 
+# b_lundef=false: the sanitizers' functions come from the program, not from a library.
+SANITIZE = -Db_sanitize=address,undefined -Db_lundef=false
+
+# Makes a build directory: compiler, directory, options. Silent unless it fails.
+setup = CC=$(1) meson setup $(2) $(3) >$(2).log 2>&1 && rm -f $(2).log || { cat $(2).log; rm -f $(2).log; exit 1; }
+
 .DEFAULT_GOAL := build
 .PHONY: build demo check check-san bench fuzz sim install uninstall format lint packages clean help
 
@@ -59,14 +65,13 @@ packages-%:
 
 $(BUILD)/build.ninja:
 	@tools/packages.sh build
-	@CC=gcc meson setup $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
-	@rm -f $(BUILD).log
+	@$(call setup,gcc,$(BUILD))
 build-clang/build.ninja:
-	@CC=clang meson setup build-clang
+	@$(call setup,clang,build-clang)
 build-san/build.ninja:
-	@CC=clang meson setup build-san -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+	@$(call setup,clang,build-san,$(SANITIZE) -Doptimization=1)
 build-fuzz/build.ninja:
-	@CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+	@$(call setup,clang,build-fuzz,$(SANITIZE) -Dfuzz=true)
 
 clean: ## remove all build directories
 	rm -rf build build-clang build-san build-fuzz

@@ -40,6 +40,7 @@ CASES = [
     ("size: test file", "size", {"src/base/a_test.c": "\n" * 1201}, "at most 1200"),
     ("size: test file has more room", "size", {"src/base/a_test.c": "\n" * 801}, None),
     ("size: header", "size", {"src/base/a.h": "\n" * 401}, "at most 400"),
+    ("size: a fixture has more room", "size", {"tests/support/a.h": "\n" * 401}, None),
     ("size: function", "size", {"src/base/a.c": LONG_FUNCTION}, "f() has 102 lines"),
     ("words: clean", "words", {"a.c": '/* http://example.org */\nchar *u = "a//b";\n'}, None),
     ("words: line comment", "words", {"a.c": LINE_COMMENT}, "comments are"),

@@ -41,6 +41,12 @@ def need(*programs):
             skip(f"{program} is not installed")
 
 
+def need_plain_build(why):
+    """Skips the test in a build with sanitizers, whose runtime makes system calls of its own."""
+    if os.environ.get("RN_IS_SANITIZED") == "1":
+        skip(f"not in a build with sanitizers: {why}")
+
+
 def test(function=None, *, seconds=TEST_SECONDS):
     """Marks a test; its name, with spaces, is the statement that it proves."""
     if function is None:

@@ -17,11 +17,11 @@
 #include "base/checksum.h"
 #include "dev/gso.h"
 #include "fixture.h"
+#include "ip/ip.h"
 #include "stack/nic.h"
 #include "stack/stack.h"
 #include "tcp/conn.h"
 #include "tcp_segment.h"
-#include "ip/ip.h"
 #include "wire/ipv4.h"
 
 #include <runnel/err.h>
