@@ -384,16 +384,19 @@ static inline struct rn_sock *fix_accepted(struct tcp_fixture *f, const char *sy
 {
     struct rn_sock *server = fix_listen(f, 8);
     struct rn_sock *sock;
+    struct seg_text syn;
+    struct seg_text ack;
     char text[160];
 
     snprintf(text, sizeof(text), "S 0:0(0) win 65535 %s", syn_opts);
-    fix_peer(f, text);
+    syn = seg_parse(text);
+    fix_peer_seg(f, &syn);
     (void)fix_next(f);
     fix_silent(f);
-    if (strstr(syn_opts, "TS ") != NULL)
-        fix_peer(f, ". 1:1(0) ack 1 win 65535 <TS 1 0>");
-    else
-        fix_peer(f, ". 1:1(0) ack 1 win 65535");
+    ack = seg_parse(". 1:1(0) ack 1 win 65535");
+    ack.opts.has_ts = syn.opts.has_ts;
+    ack.opts.ts_val = syn.opts.ts_val;
+    fix_peer_seg(f, &ack);
     fix_silent(f);
     sock = fix_accept(server);
     rn_sock_close(server);
