@@ -7,6 +7,7 @@
 #include "base/pktq.h"
 #include "base/turn.h"
 #include <runnel/addr.h>
+#include <runnel/device.h>
 
 enum rn_link_type {
     RN_LINK_IP,       /* raw IPv4 and IPv6 packets, no link header */
@@ -79,12 +80,4 @@ static inline void rn_device_notify(struct rn_device *dev, unsigned events)
 {
     if (dev->notify != NULL)
         dev->notify(dev, events);
-}
-
-/* Consumes @dev, which may be NULL. Returns NULL. */
-static inline struct rn_device *rn_device_free(struct rn_device *dev)
-{
-    if (dev != NULL)
-        dev->ops->destroy(dev);
-    return NULL;
 }

@@ -51,7 +51,7 @@ int rn_loop_watch(struct rn_loop *loop, struct rn_watch *watch, int fd, unsigned
     watch->loop = loop;
     watch->fd = fd;
     watch->interest = interest;
-    rn_list_push_back(&loop->watches, &watch->link);
+    loop->n_watches++;
     return RN_OK;
 }
 
@@ -86,7 +86,7 @@ void rn_unwatch(struct rn_watch *watch)
     /* Fails only if the owner closed the descriptor first; then the kernel has forgotten it already. */
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     strike_out(loop, watch);
-    rn_list_remove(&watch->link);
+    loop->n_watches--;
     watch->loop = NULL;
 }
 
@@ -199,6 +199,11 @@ int rn_loop_run(struct rn_loop *loop)
     return RN_OK;
 }
 
+struct rn_turn *rn_loop_turn(struct rn_loop *loop)
+{
+    return &loop->turn;
+}
+
 void rn_loop_stop(struct rn_loop *loop)
 {
     atomic_store_explicit(&loop->should_stop, true, memory_order_release);
@@ -242,7 +247,6 @@ int rn_loop_new(struct rn_loop **ret, const struct rn_loop_opts *opts)
     loop->alloc = *alloc;
     loop->epoll_fd = -1;
     loop->event_fd = -1;
-    rn_list_init(&loop->watches);
     rn_list_init(&loop->flushes);
     rn_mpsc_init(&loop->posted);
     if (o->seed != NULL)
@@ -268,7 +272,7 @@ struct rn_loop *rn_loop_free(struct rn_loop *loop)
         return NULL;
     rn_post_cancel_all(loop);
     rn_unwatch(&loop->on_event);
-    rn_assert(rn_list_is_empty(&loop->watches));
+    rn_assert(loop->n_watches == 0);
     rn_turn_fini(&loop->turn);
     release(loop);
     return NULL;

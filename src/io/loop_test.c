@@ -2,7 +2,6 @@
 #include "io/loop.h"
 
 #include "io/alloc.h"
-#include "io/post.h"
 #include <runnel/err.h>
 
 #include <fcntl.h>

@@ -1,29 +1,4 @@
 #pragma once
-/*
- * Native TUN and TAP. Opened with IFF_VNET_HDR, so that the kernel hands over and takes whole super-segments of up to
- * 64 KiB with the checksum left out; what this kernel cannot do is found by asking, and only that is given up.
- */
+/* The public contract, and what the library needs to keep it. */
 #include "dev/device.h"
-#include <runnel/attr.h>
-
-/* Zero is: a TUN, the kernel chooses the name, all offloads. */
-struct rn_tun_opts {
-    const char *name;    /* "tun0", "tun%d"; NULL: "tun%d"; ignored when adopting */
-    uint32_t mtu;        /* 0: ask the link (only possible in its own network namespace) */
-    struct rn_mac mac;   /* TAP: of the NIC behind this device, not of the kernel's end */
-    bool is_tap;         /* ignored when adopting */
-    bool is_multi_queue; /* every open of the same name is one more queue; ignored when adopting */
-    bool without_offloads; /* no super-segments, no missing checksums */
-};
-
-/* The name of the device file, for messages. */
-#define RN_TUN_PATH "/dev/net/tun"
-
-/* Opens one queue in the present network namespace. Returns owned. Errors: NOMEM, host (EACCES of RN_TUN_PATH, EPERM without
- * CAP_NET_ADMIN, EBUSY when the name is taken, ENOENT). */
-RN_MUST_USE int rn_tun_open(struct rn_device **ret, struct rn_turn *turn,
-                            const struct rn_tun_opts *opts);
-/* Adopts a configured queue (after TUNSETIFF, with IFF_NO_PI) whose interface may live in another namespace: name it and give
- * mtu. Takes @fd over on success only. Returns owned. Errors: NOMEM, NOT_SUPPORTED (has packet information), host. */
-RN_MUST_USE int rn_tun_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
-                               const struct rn_tun_opts *opts);
+#include <runnel/tun.h>
