@@ -166,7 +166,8 @@ struct rn_map_fwd {
     uint16_t to_port_from, to_port_to; /* 0-0: unchanged */
     uint8_t family;
     uint8_t ip_proto; /* 6, 17 ...; 0 any */
-    uint8_t hook;     /* NF_INET_PRE_ROUTING 0, NF_INET_LOCAL_OUT 3 */
+    uint8_t
+        hooks; /* 1 << NF_INET_PRE_ROUTING (0): from outside; 1 << NF_INET_LOCAL_OUT (3): from here */
     enum rn_map_fwd_origin origin;
     bool is_conditional; /* the rule has a condition that is not understood; .rule says which */
     const char *iif;     /* "" any; "!x" for not x */

@@ -165,7 +165,7 @@ static int cmp_fwd(const void *pa, const void *pb)
         rn_addr_cmp(a->addr.addr, b->addr.addr),
         rn_addr_cmp(a->to, b->to),
         CMP(a->to_port_from, b->to_port_from),
-        CMP(a->hook, b->hook),
+        CMP(a->hooks, b->hooks),
         CMP(a->origin, b->origin),
         strcmp(a->rule, b->rule),
     };

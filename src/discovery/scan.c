@@ -37,6 +37,7 @@ static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
     rn_join(&load);
     rn_tenants(&load);
     rn_owners(&load);
+    rn_portfwd(&load);
     rn_resolv(&load);
     if (err == RN_E_LIMIT)
         note_broken_stream(map, "larger than this program accepts: the picture is not whole");

@@ -1,0 +1,310 @@
+/* xtables matches and targets by their binary layout (linux/netfilter/x_tables.h and friends), as iptables-nft keeps
+ * them in nf_tables and as iptables-legacy's table blob has them; and the walk through that blob. Structures are read
+ * by offset: the bytes may come from a file. */
+#include "discovery/portfwd.h"
+
+#include "base/text.h"
+#include "host/nlattr.h"
+#include "host/proc.h"
+
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+/* ---- matches ---- */
+
+/* struct xt_tcp and xt_udp: spts[2] dpts[2] in host order; inverted flags behind. */
+static void match_ports(struct rn_fwd_packet *p, struct rn_view info, uint8_t ip_proto)
+{
+    size_t inv_at = ip_proto == 6 ? 11 : 8;
+    uint16_t spt_from = rn_nl_u16_at(info, 0);
+    uint16_t spt_to = rn_nl_u16_at(info, 2);
+
+    rn_fwd_match_proto(p, ip_proto);
+    if (spt_from != 0 || spt_to != UINT16_MAX || rn_nl_u8_at(info, inv_at) != 0)
+        p->is_conditional = true;
+    if ((rn_nl_u8_at(info, inv_at) & 2) == 0) /* XT_*_INV_DSTPT */
+        rn_fwd_match_ports(p, rn_nl_u16_at(info, 4), rn_nl_u16_at(info, 6));
+}
+
+/* struct xt_multiport_v1: flags (0 source, 1 destination, 2 either), count, ports[15], pflags[15], invert. Several
+ * ports are kept as the range that holds them, which makes the result conditional. */
+static void match_multiport(struct rn_fwd_packet *p, struct rn_view info)
+{
+    uint8_t flags = rn_nl_u8_at(info, 0);
+    uint8_t n = rn_nl_u8_at(info, 1);
+    uint16_t lo = UINT16_MAX;
+    uint16_t hi = 0;
+
+    if (flags == 0 || n == 0 || n > 15 || rn_nl_u8_at(info, 47) != 0) {
+        p->is_conditional = true;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t port = rn_nl_u16_at(info, 2 + i * 2);
+
+        lo = port < lo ? port : lo;
+        hi = port > hi ? port : hi;
+    }
+    if (hi - lo + 1 != n && !(n == 2 && rn_nl_u8_at(info, 32) != 0))
+        p->is_conditional = true;
+    rn_fwd_match_ports(p, lo, hi);
+}
+
+/* Matches that say nothing about who may come in: text, and "to an address of this machine" (struct
+ * xt_addrtype_info_v1: source and destination type as bit masks; 1 << RTN_LOCAL), which is what a port is. */
+static bool is_harmless(struct rn_view name, struct rn_view info)
+{
+    const uint16_t local = 1u << 2;
+
+    if (rn_view_is(name, "addrtype"))
+        return rn_nl_u16_at(info, 0) == 0 && rn_nl_u16_at(info, 2) == local;
+    return rn_view_is(name, "comment");
+}
+
+void rn_fwd_xt_match(struct rn_fwd_packet *p, struct rn_view name, struct rn_view info)
+{
+    if (rn_view_is(name, "tcp")) {
+        match_ports(p, info, 6);
+    } else if (rn_view_is(name, "udp")) {
+        match_ports(p, info, 17);
+    } else if (rn_view_is(name, "multiport")) {
+        match_multiport(p, info);
+    } else if (!is_harmless(name, info)) {
+        p->is_conditional = true;
+    }
+    if (rn_view_is(name, "comment")) {
+        struct rn_text t = rn_text_of(p->comment, sizeof(p->comment));
+        struct rn_view text = rn_nl_str(info);
+
+        rn_text_strn(&t, (const char *)text.ptr, text.len);
+    }
+}
+
+/* ---- targets ---- */
+
+enum {
+    RANGE_MAP_IPS = 1,         /* NF_NAT_RANGE_MAP_IPS */
+    RANGE_PROTO_SPECIFIED = 2, /* NF_NAT_RANGE_PROTO_SPECIFIED */
+};
+
+static uint16_t be16_at(struct rn_view v, size_t offset)
+{
+    return offset < v.len ? rn_nl_be16(rn_view_of(v.ptr + offset, v.len - offset)) : 0;
+}
+
+/* nf_nat_ipv4_multi_range_compat: count, flags, min_ip, max_ip, min, max. */
+static void read_range_v4(struct rn_view info, struct rn_fwd_target *to)
+{
+    uint32_t flags = rn_nl_u32_at(info, 4);
+
+    if (flags & RANGE_MAP_IPS && info.len >= 12)
+        to->addr = rn_nl_addr(rn_view_of(info.ptr + 8, 4));
+    if (flags & RANGE_PROTO_SPECIFIED) {
+        to->port_from = be16_at(info, 16);
+        to->port_to = be16_at(info, 18);
+    }
+}
+
+/* nf_nat_range and nf_nat_range2: flags, min_addr[16], max_addr[16], min, max. */
+static void read_range(struct rn_view info, uint8_t family, struct rn_fwd_target *to)
+{
+    uint32_t flags = rn_nl_u32_at(info, 0);
+
+    if (flags & RANGE_MAP_IPS && info.len >= 20)
+        to->addr = rn_nl_addr(rn_view_of(info.ptr + 4, family == RN_FAMILY_V6 ? 16 : 4));
+    if (flags & RANGE_PROTO_SPECIFIED) {
+        to->port_from = be16_at(info, 36);
+        to->port_to = be16_at(info, 38);
+    }
+}
+
+enum rn_fwd_xt rn_fwd_xt_target(struct rn_view name, uint32_t revision, struct rn_view info,
+                                const struct rn_fwd_packet *p, struct rn_fwd_target *ret)
+{
+    bool is_dnat = rn_view_is(name, "DNAT");
+
+    if (!is_dnat && !rn_view_is(name, "REDIRECT"))
+        return RN_FWD_XT_CONTINUE;
+    *ret = (struct rn_fwd_target){ .port_from = 0 };
+    if (p->family == RN_FAMILY_V6 || revision == 2)
+        read_range(info, p->family, ret);
+    else
+        read_range_v4(info, ret);
+    return RN_FWD_XT_DNAT;
+}
+
+/* ---- iptables-legacy: one blob of rules, jumps are offsets ---- */
+
+/* The two families differ only in where things lie. */
+struct layout {
+    uint8_t family;
+    size_t entry_bytes, target_at, next_at, dst_at, mask_at, iif_at, iif_mask_at, proto_at, inv_at;
+};
+
+static const struct layout layouts[] = {
+    { RN_FAMILY_V4, sizeof(struct ipt_entry), offsetof(struct ipt_entry, target_offset),
+      offsetof(struct ipt_entry, next_offset), offsetof(struct ipt_ip, dst),
+      offsetof(struct ipt_ip, dmsk), offsetof(struct ipt_ip, iniface),
+      offsetof(struct ipt_ip, iniface_mask), offsetof(struct ipt_ip, proto),
+      offsetof(struct ipt_ip, invflags) },
+    { RN_FAMILY_V6, sizeof(struct ip6t_entry), offsetof(struct ip6t_entry, target_offset),
+      offsetof(struct ip6t_entry, next_offset), offsetof(struct ip6t_ip6, dst),
+      offsetof(struct ip6t_ip6, dmsk), offsetof(struct ip6t_ip6, iniface),
+      offsetof(struct ip6t_ip6, iniface_mask), offsetof(struct ip6t_ip6, proto),
+      offsetof(struct ip6t_ip6, invflags) },
+};
+
+/* xt_entry_match and _target: size u16, name[29], revision u8, then the info. */
+#define XT_HEADER_BYTES 32u
+#define XT_NAME_BYTES   29u
+
+struct legacy {
+    struct rn_fwd_run run;
+    const struct layout *at;
+    struct rn_view table;
+};
+
+static uint8_t prefix_bits(struct rn_view mask)
+{
+    uint8_t bits = 0;
+
+    for (size_t i = 0; i < mask.len; i++)
+        bits = (uint8_t)(bits + __builtin_popcount(mask.ptr[i]));
+    return bits;
+}
+
+static void match_header(const struct legacy *g, struct rn_view e, struct rn_fwd_packet *p)
+{
+    size_t len = g->at->family == RN_FAMILY_V4 ? 4 : 16;
+    struct rn_addr dst = rn_nl_addr(rn_view_of(e.ptr + g->at->dst_at, len));
+    uint8_t bits = prefix_bits(rn_view_of(e.ptr + g->at->mask_at, len));
+    uint16_t proto = rn_nl_u16_at(e, g->at->proto_at);
+    uint8_t inv = rn_nl_u8_at(e, g->at->inv_at);
+    struct rn_prefix prefix = rn_prefix_of(dst, bits);
+
+    if (inv & ~IPT_INV_VIA_IN)
+        p->is_conditional = true;
+    if (bits != 0 && !(inv & IPT_INV_DSTIP))
+        rn_fwd_match_daddr(p, &prefix);
+    if (proto != 0 && !(inv & IPT_INV_PROTO))
+        rn_fwd_match_proto(p, rn_sat_u8(proto));
+    if (e.ptr[g->at->iif_at] != 0) {
+        struct rn_view name = rn_view_of(e.ptr + g->at->iif_at, IFNAMSIZ);
+        struct rn_view mask = rn_view_of(e.ptr + g->at->iif_mask_at, IFNAMSIZ);
+
+        /* "eth+" masks three bytes, "eth0" masks its NUL as well. */
+        name.len = prefix_bits(mask) / 8u;
+        rn_fwd_match_iif(p, name, inv & IPT_INV_VIA_IN);
+    }
+}
+
+static bool take_extension(struct rn_view *rest, struct rn_view *ret)
+{
+    size_t len = rn_nl_u16_at(*rest, 0);
+
+    if (len < XT_HEADER_BYTES || len > rest->len)
+        return false;
+    *ret = rn_view_of(rest->ptr, len);
+    *rest = rn_view_of(rest->ptr + len, rest->len - len);
+    return true;
+}
+
+static struct rn_view name_of(struct rn_view ext)
+{
+    return rn_nl_str(rn_view_of(ext.ptr + 2, XT_NAME_BYTES));
+}
+
+static struct rn_view info_of(struct rn_view ext)
+{
+    return rn_view_of(ext.ptr + XT_HEADER_BYTES, ext.len - XT_HEADER_BYTES);
+}
+
+static bool take_entry(const struct legacy *g, size_t offset, struct rn_view *ret)
+{
+    size_t next;
+
+    if (offset > g->table.len || g->table.len - offset < g->at->entry_bytes)
+        return false;
+    *ret = rn_view_of(g->table.ptr + offset, g->table.len - offset);
+    next = rn_nl_u16_at(*ret, g->at->next_at);
+    if (next < g->at->entry_bytes || next > ret->len)
+        return false;
+    ret->len = next;
+    return true;
+}
+
+static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_packet *in,
+                        unsigned depth);
+
+/* False: the walk through this chain ends behind an unconditional verdict. */
+static bool apply_target(struct legacy *g, struct rn_view target, struct rn_fwd_packet *p,
+                         unsigned depth)
+{
+    struct rn_fwd_target to;
+    int32_t verdict;
+
+    if (name_of(target).len == 0) { /* XT_STANDARD_TARGET: >= 0 jumps there, < 0 is a verdict */
+        verdict = rn_nl_i32(info_of(target));
+        if (verdict >= 0) {
+            walk_legacy(g, (size_t)verdict, p, depth + 1);
+            return true;
+        }
+        return p->daddr.bits != 0 || p->ip_proto != 0 || p->iif[0] != '\0' || p->is_conditional;
+    }
+    if (rn_fwd_xt_target(name_of(target), rn_nl_u8_at(target, XT_HEADER_BYTES - 1), info_of(target),
+                         p, &to) == RN_FWD_XT_DNAT)
+        rn_fwd_emit(&g->run, p, &to,
+                    g->at->family == RN_FAMILY_V4 ? "iptables -t nat" : "ip6tables -t nat");
+    return true;
+}
+
+static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_packet *in,
+                        unsigned depth)
+{
+    struct rn_view e;
+
+    if (depth > RN_FWD_DEPTH_MAX)
+        return;
+    while (take_entry(g, offset, &e) && rn_fwd_step(&g->run)) {
+        size_t target_at = rn_nl_u16_at(e, g->at->target_at);
+        struct rn_fwd_packet p = *in;
+        struct rn_view rest;
+        struct rn_view ext;
+
+        if (target_at < g->at->entry_bytes || target_at > e.len)
+            return;
+        match_header(g, e, &p);
+        rest = rn_view_of(e.ptr + g->at->entry_bytes, target_at - g->at->entry_bytes);
+        while (take_extension(&rest, &ext))
+            rn_fwd_xt_match(&p, name_of(ext), info_of(ext));
+        rest = rn_view_of(e.ptr + target_at, e.len - target_at);
+        if (!take_extension(&rest, &ext) || rn_view_is(name_of(ext), "ERROR"))
+            return; /* the head of the next chain */
+        if (!p.is_dead && !apply_target(g, ext, &p, depth))
+            return;
+        offset += e.len;
+    }
+}
+
+void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob)
+{
+    struct legacy g = { .run = { .load = l, .netns = blob->netns, .origin = RN_FWD_LEGACY } };
+    static const uint8_t hooks[] = { 0, 3 }; /* NF_INET_PRE_ROUTING, NF_INET_LOCAL_OUT */
+    struct rn_view info =
+        rn_view_of(blob->bytes.ptr, rn_min_size(blob->bytes.len, sizeof(struct ipt_getinfo)));
+
+    if (info.len < sizeof(struct ipt_getinfo))
+        return;
+    g.at = blob->kind == RN_FAMILY_V4 ? &layouts[0] : &layouts[1];
+    g.table = rn_view_of(blob->bytes.ptr + info.len, blob->bytes.len - info.len);
+    for (size_t i = 0; i < RN_ARRAY_LEN(hooks); i++) {
+        struct rn_fwd_packet p = { .port_to = UINT16_MAX,
+                                   .family = g.at->family,
+                                   .hook = hooks[i] };
+        uint32_t valid = rn_nl_u32_at(info, offsetof(struct ipt_getinfo, valid_hooks));
+        size_t at = offsetof(struct ipt_getinfo, hook_entry) + hooks[i] * sizeof(unsigned);
+
+        if (valid >> hooks[i] & 1)
+            walk_legacy(&g, rn_nl_u32_at(info, at), &p, 0);
+    }
+}
