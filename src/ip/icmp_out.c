@@ -43,12 +43,39 @@ static const struct type_code kinds6[] = {
     [RN_ICMP_PARAM] = { RN_ICMP6_PARAM_PROBLEM, RN_ICMP6_PARAM_FIELD },
 };
 
+/* A chain of headers that is cut short is what some errors are about: then only the fixed header counts. */
+static bool parse_quote6(struct rn_quote *q, struct rn_view quote)
+{
+    struct rn_ipv6_hdr hdr;
+
+    if (rn_quote_parse6(q, quote) == RN_OK)
+        return true;
+    if (rn_ipv6_parse(&hdr, quote, RN_IPV6_HDR_BYTES + (size_t)RN_IPV6_PAYLOAD_MAX) < 0)
+        return false;
+    *q =
+        (struct rn_quote){ .src = hdr.src,
+                           .dst = hdr.dst,
+                           .proto = RN_PROTO_NO_NEXT,
+                           .total_len = rn_sat_u16(hdr.payload_len + (uint64_t)RN_IPV6_HDR_BYTES) };
+    return true;
+}
+
 static bool parse_quote(struct rn_quote *q, struct rn_view quote)
 {
     if (quote.len == 0)
         return false;
-    return quote.ptr[0] >> 4 == 4 ? rn_quote_parse4(q, quote) == RN_OK
-                                  : rn_quote_parse6(q, quote) == RN_OK;
+    return quote.ptr[0] >> 4 == 4 ? rn_quote_parse4(q, quote) == RN_OK : parse_quote6(q, quote);
+}
+
+static bool is_broadcast_of_ours(const struct rn_stack *stack, struct rn_addr addr)
+{
+    struct rn_list *it;
+
+    rn_list_for_each (it, &stack->nics) {
+        if (rn_nic_is_broadcast(rn_list_entry(it, struct rn_nic, link), addr))
+            return true;
+    }
+    return rn_addr_is_broadcast(addr);
 }
 
 static bool is_icmp_error(const struct rn_quote *q)
@@ -72,7 +99,7 @@ static bool may_be_about_group(const struct rn_icmp_out *out, const struct rn_qu
 static bool may_answer(const struct rn_stack *stack, const struct rn_icmp_out *out,
                        const struct rn_quote *q)
 {
-    bool to_group = rn_addr_is_multicast(q->dst) || rn_addr_is_broadcast(q->dst);
+    bool to_group = rn_addr_is_multicast(q->dst) || is_broadcast_of_ours(stack, q->dst);
 
     if (rn_addr_is_any(q->src) || rn_addr_is_multicast(q->src) || rn_addr_is_broadcast(q->src))
         return false;
