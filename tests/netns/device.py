@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Our devices against the kernel: a machine of ours answers its pings.
+
+    kernel                                        ours (device_probe)
+    tun0, tap0 or e0                              TUN or TAP queue, or a packet socket on f0
+      198.51.100.1/24, 2001:db8:1::1/64             198.51.100.2/24, 2001:db8:1::2/64
+"""
+import os
+
+import rig
+
+PROBE = os.environ.get("DEVICE_PROBE", str(rig.ROOT / "build/tests/netns/device_probe"))
+MTU = 65520
+
+
+def need_tun():
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        rig.skip("/dev/net/tun is closed to us")
+
+
+def configure(net, link):
+    net.ip(f"link set {link} mtu {MTU} up")
+    net.addr(link, "198.51.100.1/24", "2001:db8:1::1/64")
+
+
+def start_probe(net, kind, link):
+    probe = net.start([PROBE, kind, link, MTU])
+    rig.wait_until(lambda: "ready" in probe.log.read_text() or probe.poll() is not None, "the device is open")
+    assert "ready" in probe.log.read_text(), probe.log.read_text()
+    return probe
+
+
+def with_tun(kind):
+    need_tun()
+    net = rig.Net("kernel")
+    link = kind + "0"
+    probe = start_probe(net, kind, link)
+    configure(net, link)
+    return net, probe
+
+
+def with_veth():
+    net = rig.Net("kernel")
+    far = rig.Net("far")
+    far.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+    net.ip(f"link add e0 mtu {MTU} type veth peer name f0 mtu {MTU} netns {far.holder.pid}")
+    far.ip("link set f0 up")
+    probe = start_probe(far, "packet", "f0")
+    configure(net, "e0")
+    return net, probe
+
+
+def ping_every_size(net):
+    rig.need("ping")
+    for host in ("198.51.100.2", "2001:db8:1::2"):
+        for size in (1, 56, 2000, 2100, 8200, 60000):
+            ran = net.run(["ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", "-s", size, host]).ok()
+            assert " 0% packet loss" in ran.out, ran.out
+
+
+@rig.test
+def a_tun_answers_pings_of_every_size_by_both_families():
+    net, _ = with_tun("tun")
+    ping_every_size(net)
+
+
+@rig.test
+def a_tap_resolves_addresses_and_answers_pings():
+    net, _ = with_tun("tap")
+    ping_every_size(net)
+
+
+@rig.test
+def a_packet_socket_resolves_addresses_and_answers_pings():
+    net, _ = with_veth()
+    ping_every_size(net)
+    assert "02:00:00:00:00:07" in net.ip("neigh show 198.51.100.2")
+
+
+@rig.test
+def a_tun_has_every_offload_of_this_kernel():
+    _, probe = with_tun("tun")
+    assert "caps 1f" in probe.log.read_text(), probe.log.read_text()
+
+
+FLOOD = """
+import random, socket, sys
+r = random.Random(int(sys.argv[1]))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("e0", 0))
+ours, theirs = bytes([2, 0, 0, 0, 0, 7]), bytes([2, 0, 0, 0, 0, 9])
+for _ in range(5000):
+    kind, first = r.choice([(0x0800, 0x45), (0x0800, 0x4f), (0x86dd, 0x60), (0x0806, 0), (r.randrange(65536), 0)])
+    s.send(ours + theirs + kind.to_bytes(2, "big") + bytes([first]) + r.randbytes(r.randrange(1, 3000)))
+"""
+
+
+@rig.test
+def a_flood_of_random_frames_stops_nobody():
+    net, probe = with_veth()
+    seed = 20261121
+    net.run(["python3", "-c", FLOOD, seed]).ok()
+
+    assert probe.poll() is None, f"it died; seed {seed}"
+    assert " 0% packet loss" in net.run("ping -n -c 2 -i 0.2 -W 5 198.51.100.2").ok().out
+
+
+@rig.test
+def a_device_whose_interface_is_deleted_closes_without_spinning():
+    net, probe = with_veth()
+    net.ip("link del e0")
+    before = sum(map(int, open(f"/proc/{probe.pid}/stat").read().split()[13:15]))
+    rig.run("sleep 0.5")
+    after = sum(map(int, open(f"/proc/{probe.pid}/stat").read().split()[13:15]))
+
+    assert after - before <= 10, f"{after - before} ticks of CPU in half a second"
+
+
+rig.main()
