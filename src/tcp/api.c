@@ -246,6 +246,33 @@ int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_slice bytes, void (*rel
     return taken;
 }
 
+int64_t rn_tcp_write_buf(struct rn_sock *sock, struct rn_buf *buf, uint32_t off, uint32_t len)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    int64_t taken;
+    int err;
+
+    err = check_writable(conn);
+    if (err < 0)
+        return err;
+    taken = rn_tcp_snd_append(conn, buf, off, len);
+    if (taken < 0)
+        return taken;
+    note_dialogue(conn);
+    rn_tcp_want_output(conn);
+    return taken;
+}
+
+size_t rn_tcp_await_room(struct rn_sock *sock)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    size_t room = rn_tcp_snd_room(conn);
+
+    if (room == 0)
+        conn->flags |= RN_TCPF_WANT_WRITE;
+    return room;
+}
+
 size_t rn_tcp_send_room(const struct rn_sock *sock)
 {
     const struct rn_tcp *conn = rn_tcp_of_const(sock);

@@ -275,6 +275,13 @@ void rn_tcp_send_reset(struct rn_tcp *conn);
 /* Challenge ACK with the connection's own limit (RFC 5961 §5, §7). */
 void rn_tcp_challenge(struct rn_tcp *conn);
 
+/* --- api.c, for gates: by reference ---------------------------------------------------------------------------- */
+/* As rn_tcp_write, but queues a reference to @buf; consumes one on success. */
+RN_MUST_USE int64_t rn_tcp_write_buf(struct rn_sock *sock, struct rn_buf *buf, uint32_t off,
+                                     uint32_t len);
+/* Bytes rn_tcp_write would take now; if none, RN_WRITABLE is told when there is room again. */
+size_t rn_tcp_await_room(struct rn_sock *sock);
+
 /* --- output side (snd.c ack.c scoreboard.c rack.c recovery.c rto.c rtt.c cc build.c timers.c) ------------------- */
 /* Defaults of a new connection: controller, RTO of 1 s (RFC 6298 §2), send buffer. */
 void rn_tcp_snd_init(struct rn_tcp *conn);
