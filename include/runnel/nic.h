@@ -21,6 +21,10 @@ struct rn_nic_opts {
  * Returns borrowed (the stack owns it). Errors: NOMEM, LIMIT (65535 NICs), BAD_NIC. */
 RN_PUBLIC RN_MUST_USE int rn_nic_new(struct rn_nic **ret, struct rn_stack *stack,
                                      struct rn_device *device, const struct rn_nic_opts *opts);
+/* Lets packets flow between @nic and its device by themselves, in every turn of the stack: enough for devices in memory
+ * (pipes); a device with a descriptor also needs a driver on a loop. Not for those who feed the NIC by hand. Errors:
+ * NOMEM, ALREADY_BOUND. */
+RN_PUBLIC RN_MUST_USE int rn_nic_start(struct rn_nic *nic);
 /* Consumes @nic: detaches the device, drops queues, removes its addresses and routes. NULL is legal. Returns NULL. */
 RN_PUBLIC struct rn_nic *rn_nic_free(struct rn_nic *nic);
 RN_PUBLIC uint16_t rn_nic_id(const struct rn_nic *nic);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "stack/neigh.h"
+#include "stack/pump.h"
 #include "stack/stack.h"
 #include "wire/eth.h"
 
@@ -151,6 +152,8 @@ struct rn_nic *rn_nic_free(struct rn_nic *nic)
     if (nic == NULL)
         return NULL;
     stack = nic->stack;
+    if (nic->owns_pump)
+        rn_pump_free(nic->pump);
     rn_nic_drop_addrs(nic);
     rn_routes_drop_nic(stack, nic->id);
     for (unsigned i = 0; i < RN_L3_COUNT; i++)

@@ -9,6 +9,7 @@
 
 struct rn_neigh;
 struct rn_neigh_cache;
+struct rn_pump;
 
 enum rn_addr_state { RN_ADDR_TENTATIVE, RN_ADDR_PREFERRED, RN_ADDR_DEPRECATED };
 
@@ -56,7 +57,8 @@ struct rn_nic {
     struct rn_neigh_cache *neigh[RN_L3_COUNT]; /* owned; NULL on RN_LINK_IP */
     /* Told when out becomes non-empty: the pump or driver schedules itself. */
     void (*on_output)(struct rn_nic *nic);
-    void *pump;
+    struct rn_pump *pump; /* NULL: fed by hand */
+    bool owns_pump;       /* rn_nic_start made it */
     struct rn_nic_verdict verdicts[RN_NIC_VERDICTS];
     uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
 };

@@ -115,3 +115,25 @@ void rn_pump_write(struct rn_pump *pump)
             pump->may_write = false; /* until RN_DEV_WRITABLE */
     }
 }
+
+int rn_nic_start(struct rn_nic *nic)
+{
+    struct rn_pump *pump;
+
+    if (nic->pump != NULL)
+        return RN_E_ALREADY_BOUND;
+    pump = rn_alloc_new(nic->stack->alloc, sizeof(*pump));
+    if (pump == NULL)
+        return RN_E_NOMEM;
+    rn_pump_init(pump, nic);
+    nic->owns_pump = true;
+    return RN_OK;
+}
+
+void rn_pump_free(struct rn_pump *pump)
+{
+    const struct rn_alloc *alloc = pump->nic->stack->alloc;
+
+    rn_pump_fini(pump);
+    rn_alloc_free(alloc, pump, sizeof(*pump));
+}

@@ -21,6 +21,8 @@ struct rn_pump {
 void rn_pump_init(struct rn_pump *pump, struct rn_nic *nic);
 /* Drops what is held, detaches. */
 void rn_pump_fini(struct rn_pump *pump);
+/* Of a pump that rn_nic_start made. */
+void rn_pump_free(struct rn_pump *pump);
 /* Reads what the turn allows (RN_DEVICE_TURN_PKTS, RN_DEVICE_TURN_BYTES) and feeds the NIC. Returns packets read;
  * RN_E_WOULD_BLOCK when the device has nothing more (an edge-triggered driver may stop), or the device's error. */
 int rn_pump_read(struct rn_pump *pump);
