@@ -1,0 +1,488 @@
+#include "outnet/gate_udp.h"
+
+#include "base/hash.h"
+#include "outnet/gate_error.h"
+#include "sock/udp.h"
+
+#define DEFAULT_MAX     16384u
+#define DEFAULT_IDLE_NS (180 * RN_NS_PER_S)
+#define VIEWS_MAX       (RN_PKT_FRAGS_MAX + 1u)
+/* Datagrams read from one socket before others get their turn. */
+#define QUANTUM 64u
+/* Destinations that are called otherwise inside (the gateway's names); more are rare enough to be forgotten in turn. */
+#define ALIASES_MAX 4u
+
+struct rn_gate_udp {
+    struct rn_gate_udp_opts opts;
+    struct rn_turn *turn;
+    struct rn_udp_forwarder *forwarder;
+    struct rn_hash sessions;
+    struct rn_hash_key hash_key;
+    struct rn_list
+        by_age; /* struct session.link, least recently used first; published ones are not in it */
+    struct rn_list published;
+    struct rn_list asks; /* struct ask.link */
+    struct rn_timer reaper;
+    struct rn_gate_udp_stats stats;
+};
+
+struct alias {
+    struct rn_endpoint inside;
+    struct rn_endpoint outside;
+};
+
+/* One inner address and port. */
+struct session {
+    struct rn_hash_node hash;
+    struct rn_list link;
+    struct rn_gate_udp *gate;
+    struct rn_endpoint inner;
+    struct rn_net_dgram *dgram; /* owned */
+    struct rn_task resume;
+    int64_t used_ns;
+    struct alias aliases[ALIASES_MAX];
+    uint8_t n_aliases;
+    uint8_t next_alias;
+    bool is_published;
+    bool is_bulk; /* the last datagram read was large: read the next into a big slab */
+};
+
+/* --- sessions ------------------------------------------------------------------------------------------------ */
+static uint32_t hash_of(const struct rn_gate_udp *gate, const struct rn_endpoint *e)
+{
+    uint64_t words[3] = { e->addr.w[0], e->addr.w[1], e->port };
+
+    return (uint32_t)rn_siphash13_words(&gate->hash_key, words, 3);
+}
+
+static struct session *find(const struct rn_gate_udp *gate, const struct rn_endpoint *inner)
+{
+    struct rn_hash_node *n = rn_hash_first(&gate->sessions, hash_of(gate, inner));
+
+    for (; n != NULL; n = rn_hash_next(n)) {
+        struct session *s = rn_container_of(n, struct session, hash);
+
+        if (rn_addr_eq(s->inner.addr, inner->addr) && s->inner.port == inner->port)
+            return s;
+    }
+    return NULL;
+}
+
+static void session_free(struct session *s)
+{
+    struct rn_gate_udp *gate = s->gate;
+
+    rn_turn_unschedule(&s->resume);
+    s->dgram->ops->close(s->dgram);
+    rn_hash_remove(&gate->sessions, &s->hash);
+    rn_list_remove(&s->link);
+    gate->stats.n_sessions--;
+    rn_alloc_free(rn_turn_alloc(gate->turn), s, sizeof(*s));
+}
+
+static void touch(struct session *s)
+{
+    s->used_ns = s->gate->turn->now_ns;
+    if (s->is_published)
+        return;
+    rn_list_remove(&s->link);
+    rn_list_push_back(&s->gate->by_age, &s->link);
+}
+
+static void arm_reaper(struct rn_gate_udp *gate)
+{
+    struct rn_list *oldest = rn_list_first(&gate->by_age);
+
+    if (oldest != NULL && !rn_timer_is_armed(&gate->reaper))
+        rn_turn_arm(gate->turn, &gate->reaper,
+                    rn_list_entry(oldest, struct session, link)->used_ns + gate->opts.idle_ns);
+}
+
+static void reap(struct rn_timer *timer)
+{
+    struct rn_gate_udp *gate = rn_container_of(timer, struct rn_gate_udp, reaper);
+    struct rn_list *it;
+
+    while ((it = rn_list_first(&gate->by_age)) != NULL) {
+        struct session *s = rn_list_entry(it, struct session, link);
+
+        if (s->used_ns + gate->opts.idle_ns > gate->turn->now_ns)
+            break;
+        session_free(s);
+    }
+    arm_reaper(gate);
+}
+
+static void on_dgram(struct rn_net_dgram *dgram, unsigned events);
+static void resume(struct rn_task *task);
+
+/* Consumes @dgram on success. */
+static struct session *session_new(struct rn_gate_udp *gate, const struct rn_endpoint *inner,
+                                   struct rn_net_dgram *dgram)
+{
+    struct session *s = rn_alloc_new(rn_turn_alloc(gate->turn), sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->gate = gate;
+    s->inner = *inner;
+    s->inner.nic = 0;
+    s->dgram = dgram;
+    s->resume.run = resume;
+    s->used_ns = gate->turn->now_ns;
+    dgram->owner = s;
+    dgram->on_event = on_dgram;
+    rn_hash_insert(&gate->sessions, &s->hash, hash_of(gate, inner));
+    gate->stats.n_sessions++;
+    return s;
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------ */
+static bool same(const struct rn_endpoint *a, const struct rn_endpoint *b)
+{
+    return a->port == b->port && rn_addr_eq(a->addr, b->addr);
+}
+
+static void note_alias(struct session *s, const struct rn_endpoint *inside,
+                       const struct rn_endpoint *outside)
+{
+    for (unsigned i = 0; i < s->n_aliases; i++) {
+        if (same(&s->aliases[i].inside, inside) && same(&s->aliases[i].outside, outside))
+            return;
+    }
+    s->aliases[s->next_alias] = (struct alias){ *inside, *outside };
+    s->next_alias = (uint8_t)((s->next_alias + 1u) % ALIASES_MAX);
+    if (s->n_aliases < ALIASES_MAX)
+        s->n_aliases++;
+}
+
+/* As whom @outside is known to the inner side. */
+static struct rn_endpoint name_inside(const struct session *s, const struct rn_endpoint *outside)
+{
+    const struct rn_gate_udp_opts *opts = &s->gate->opts;
+
+    for (unsigned i = 0; i < s->n_aliases; i++) {
+        if (same(&s->aliases[i].outside, outside))
+            return s->aliases[i].inside;
+    }
+    return opts->peer != NULL ? opts->peer(opts->policy_arg, outside) : *outside;
+}
+
+/* --- outer to inner ----------------------------------------------------------------------------------------------- */
+static struct rn_pkt *packet_of(struct rn_turn *turn, struct rn_buf *buf, uint32_t len)
+{
+    struct rn_pkt *pkt = rn_pkt_new(turn->pool);
+
+    if (pkt != NULL && len != 0 && !rn_pkt_append_ref(pkt, buf, 0, len)) {
+        rn_pkt_free(pkt);
+        return NULL;
+    }
+    return pkt;
+}
+
+static void deliver(struct session *s, struct rn_buf *buf, uint32_t len,
+                    const struct rn_net_msg *msg)
+{
+    struct rn_endpoint from = name_inside(s, &msg->peer);
+    struct rn_udp_way way = { .src = from,
+                              .dst = s->inner,
+                              .segment_bytes = len > msg->segment_bytes ? msg->segment_bytes : 0,
+                              .tos = msg->tos };
+    struct rn_pkt *pkt = packet_of(s->gate->turn, buf, len);
+
+    if (pkt == NULL)
+        return;
+    if (s->is_published && !same(&from, &msg->peer))
+        note_alias(s, &from, &msg->peer);
+    s->gate->stats.down++;
+    (void)rn_udp_send_from(s->gate->opts.stack, &way, pkt);
+}
+
+/* Reads one datagram (or train). Returns false when there is none, or no memory. */
+static bool read_one(struct session *s)
+{
+    struct rn_buf *buf = rn_buf_new(s->gate->turn->pool, RN_BUF_BIG);
+    struct rn_buf *small;
+    struct rn_net_msg msg;
+    int64_t n;
+
+    if (buf == NULL)
+        return false;
+    n = s->dgram->ops->recv(s->dgram, (struct rn_net_span){ buf->data, 65535 }, &msg);
+    if (n >= 0 && n <= (int64_t)RN_BUF_SMALL_BYTES &&
+        (small = rn_buf_new(s->gate->turn->pool, RN_BUF_SMALL)) != NULL) {
+        memcpy(small->data, buf->data,
+               (size_t)n); /* a short message must not pin 68 KiB in somebody's queue */
+        rn_buf_unref(buf);
+        buf = small;
+    }
+    if (n >= 0)
+        deliver(s, buf, (uint32_t)n, &msg);
+    rn_buf_unref(buf);
+    return n >= 0;
+}
+
+static void read_all(struct session *s)
+{
+    unsigned n = 0;
+
+    while (n < QUANTUM && read_one(s))
+        n++;
+    if (n != 0)
+        touch(s);
+    if (n == QUANTUM)
+        rn_turn_schedule(s->gate->turn, RN_PHASE_EVENT, &s->resume);
+}
+
+static void resume(struct rn_task *task)
+{
+    read_all(rn_container_of(task, struct session, resume));
+}
+
+/* The network spoke of something we sent: say it to the inner sender as if it had heard it itself. */
+static void pass_errors(struct session *s)
+{
+    struct rn_net_dgram_err err;
+
+    for (unsigned n = 0; n < QUANTUM && s->dgram->ops->take_error(s->dgram, &err) >= 0; n++) {
+        struct rn_endpoint to = name_inside(s, &err.peer);
+
+        rn_gate_pass_error(s->gate->opts.stack, &s->inner, &to, RN_PROTO_UDP, &err);
+    }
+}
+
+static void on_dgram(struct rn_net_dgram *dgram, unsigned events)
+{
+    struct session *s = dgram->owner;
+
+    if (events & RN_ERROR)
+        pass_errors(s);
+    if (events & RN_READABLE)
+        read_all(s);
+}
+
+/* --- questions ------------------------------------------------------------------------------------------------------ */
+struct ask {
+    struct rn_resolver_ask ask;
+    struct rn_list link;
+    struct rn_gate_udp *gate;
+    struct rn_endpoint client;
+    struct rn_endpoint asked;
+};
+
+static void ask_free(struct ask *a)
+{
+    rn_list_remove(&a->link);
+    rn_alloc_free(rn_turn_alloc(a->gate->turn), a, sizeof(*a));
+}
+
+static void on_answer(struct rn_resolver_ask *ask, struct rn_view answer)
+{
+    struct ask *a = rn_container_of(ask, struct ask, ask);
+    struct rn_udp_way way = { .src = a->asked, .dst = a->client };
+    struct rn_pkt *pkt =
+        answer.len != 0 ? rn_pkt_from_bytes(a->gate->turn->pool, answer.ptr, answer.len) : NULL;
+
+    if (pkt != NULL) {
+        a->gate->stats.down++;
+        (void)rn_udp_send_from(a->gate->opts.stack, &way, pkt);
+    }
+    ask_free(a);
+}
+
+static void ask_resolver(struct rn_gate_udp *gate, struct rn_udp_request *req)
+{
+    const struct rn_pkt *pkt = rn_udp_request_pkt(req);
+    uint8_t query[4096];
+    struct ask *a;
+
+    rn_udp_request_ignore(req);
+    if (pkt->len > sizeof(query))
+        return;
+    a = rn_alloc_new(rn_turn_alloc(gate->turn), sizeof(*a));
+    if (a == NULL)
+        return;
+    a->gate = gate;
+    a->client = rn_udp_request_remote(req);
+    a->asked = rn_udp_request_local(req);
+    a->ask.done = on_answer;
+    rn_list_push_back(&gate->asks, &a->link);
+    rn_pkt_copy_out(pkt, 0, query, pkt->len);
+    gate->stats.up++;
+    if (rn_resolver_start(gate->opts.resolver, &a->ask, rn_view_of(query, pkt->len)) < 0)
+        ask_free(a); /* not a question, or too many: the client asks again */
+}
+
+/* --- inner to outer ----------------------------------------------------------------------------------------------- */
+/* The session of the sender, made if need be. NULL: refused, and told so. */
+static struct session *session_for(struct rn_gate_udp *gate, const struct rn_endpoint *client,
+                                   const struct rn_endpoint *asked)
+{
+    struct rn_endpoint any = { .addr =
+                                   rn_addr_is_v4(client->addr) ? rn_addr_v4(0) : rn_addr_none() };
+    struct session *s = find(gate, client);
+    struct rn_net_dgram *dgram;
+    int err;
+
+    if (s != NULL)
+        return s;
+    err = gate->stats.n_sessions < gate->opts.max_sessions
+              ? gate->opts.net->ops->open_dgram(gate->opts.net, &dgram, RN_NET_UDP, &any)
+              : RN_E_LIMIT;
+    if (err >= 0) {
+        s = session_new(gate, client, dgram);
+        if (s == NULL)
+            dgram->ops->close(dgram);
+        else
+            rn_list_push_back(&gate->by_age, &s->link);
+    }
+    if (s == NULL) {
+        gate->stats.over_limit++;
+        rn_gate_refuse(gate->opts.stack, client, asked, RN_PROTO_UDP, err < 0 ? err : RN_E_NOMEM);
+        return NULL;
+    }
+    arm_reaper(gate);
+    return s;
+}
+
+static void send_out(struct session *s, const struct rn_pkt *pkt, const struct rn_endpoint *asked,
+                     const struct rn_endpoint *to)
+{
+    struct rn_view views[VIEWS_MAX];
+    struct rn_slice slices[VIEWS_MAX];
+    struct rn_net_msg msg = { .peer = *to,
+                              .tos = pkt->tos,
+                              .segment_bytes = pkt->gso == RN_GSO_UDP ? pkt->gso_size : 0,
+                              .dont_fragment = (pkt->flags & RN_PKT_NO_FRAGMENT) != 0 };
+    unsigned n = rn_pkt_views(pkt, 0, views, VIEWS_MAX);
+    int64_t sent;
+
+    for (unsigned i = 0; i < n; i++)
+        slices[i] = (struct rn_slice){ views[i].ptr, views[i].len };
+    sent = s->dgram->ops->send(s->dgram, slices, n, &msg);
+    if (sent >= 0)
+        s->gate->stats.up++;
+    else if (sent == RN_E_MSG_TOO_LONG || sent == RN_E_CONN_REFUSED)
+        pass_errors(s); /* the error queue knows the MTU, or whom the last error was about */
+    else if (sent !=
+             RN_E_WOULD_BLOCK) /* a full socket buffer loses the datagram, as any full queue does */
+        rn_gate_refuse(s->gate->opts.stack, &s->inner, asked, RN_PROTO_UDP, (int)sent);
+}
+
+static void on_datagram(struct rn_udp_request *req, void *arg)
+{
+    struct rn_gate_udp *gate = arg;
+    struct rn_endpoint client = rn_udp_request_remote(req);
+    struct rn_endpoint asked = rn_udp_request_local(req);
+    struct rn_endpoint to = asked;
+    int way =
+        gate->opts.policy != NULL ? gate->opts.policy(gate->opts.policy_arg, &to) : RN_GATE_UDP_OUT;
+    struct session *s;
+
+    if (way == RN_GATE_UDP_RESOLVER && gate->opts.resolver != NULL) {
+        ask_resolver(gate, req);
+        return;
+    }
+    rn_udp_request_ignore(req);
+    if (way < 0) {
+        gate->stats.refused++;
+        rn_gate_refuse(gate->opts.stack, &client, &asked, RN_PROTO_UDP, way);
+        return;
+    }
+    s = session_for(gate, &client, &asked);
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->n_aliases && s->is_published; i++) {
+        if (same(&s->aliases[i].inside, &asked))
+            to = s->aliases[i].outside; /* an answer to a peer that appears under another name */
+    }
+    if (!s->is_published && !same(&asked, &to))
+        note_alias(s, &asked, &to);
+    touch(s);
+    send_out(s, rn_udp_request_pkt(req), &asked, &to);
+}
+
+/* --- the gate ----------------------------------------------------------------------------------------------------- */
+int rn_gate_udp_publish(struct rn_gate_udp *gate, struct rn_net_dgram *dgram,
+                        const struct rn_endpoint *inner)
+{
+    struct session *s = find(gate, inner) == NULL ? session_new(gate, inner, dgram) : NULL;
+
+    if (s == NULL) {
+        int err = find(gate, inner) != NULL ? RN_E_EXISTS : RN_E_NOMEM;
+
+        dgram->ops->close(dgram);
+        return err;
+    }
+    s->is_published = true;
+    rn_list_push_back(&gate->published, &s->link);
+    return RN_OK;
+}
+
+int rn_gate_udp_new(struct rn_gate_udp **ret, const struct rn_gate_udp_opts *opts)
+{
+    struct rn_turn *turn = rn_stack_turn(opts->stack);
+    const struct rn_alloc *alloc = rn_turn_alloc(turn);
+    struct rn_gate_udp *gate = rn_alloc_new(alloc, sizeof(*gate));
+    int err;
+
+    if (gate == NULL)
+        return RN_E_NOMEM;
+    gate->opts = *opts;
+    gate->opts.max_sessions = opts->max_sessions != 0 ? opts->max_sessions : DEFAULT_MAX;
+    gate->opts.idle_ns = opts->idle_ns != 0 ? opts->idle_ns : DEFAULT_IDLE_NS;
+    gate->turn = turn;
+    gate->hash_key = opts->stack->secrets.table;
+    gate->reaper.fire = reap;
+    rn_list_init(&gate->by_age);
+    rn_list_init(&gate->published);
+    rn_list_init(&gate->asks);
+    err = rn_hash_init(&gate->sessions, alloc, 64);
+    if (err < 0)
+        goto fail;
+    err = rn_udp_forwarder_new(&gate->forwarder, opts->stack, on_datagram, gate);
+    if (err < 0)
+        goto fail_hash;
+    *ret = gate;
+    return RN_OK;
+
+fail_hash:
+    rn_hash_fini(&gate->sessions);
+fail:
+    rn_alloc_free(alloc, gate, sizeof(*gate));
+    return err;
+}
+
+static void free_sessions(struct rn_list *list)
+{
+    struct rn_list *it;
+
+    while ((it = rn_list_first(list)) != NULL)
+        session_free(rn_list_entry(it, struct session, link));
+}
+
+struct rn_gate_udp *rn_gate_udp_free(struct rn_gate_udp *gate)
+{
+    struct rn_list *it;
+
+    if (gate == NULL)
+        return NULL;
+    while ((it = rn_list_first(&gate->asks)) != NULL) {
+        struct ask *a = rn_list_entry(it, struct ask, link);
+
+        rn_resolver_cancel(&a->ask);
+        ask_free(a);
+    }
+    rn_turn_cancel(gate->turn, &gate->reaper);
+    free_sessions(&gate->by_age);
+    free_sessions(&gate->published);
+    rn_udp_forwarder_free(gate->forwarder);
+    rn_hash_fini(&gate->sessions);
+    rn_alloc_free(rn_turn_alloc(gate->turn), gate, sizeof(*gate));
+    return NULL;
+}
+
+void rn_gate_udp_get_stats(const struct rn_gate_udp *gate, struct rn_gate_udp_stats *ret)
+{
+    *ret = gate->stats;
+}
