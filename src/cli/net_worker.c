@@ -1,0 +1,416 @@
+#include "cli/net_worker.h"
+
+#include "cli/policy.h"
+#include "dev/impair.h"
+#include "dev/sniffer.h"
+#include "io/driver.h"
+#include "io/entropy.h"
+#include "io/packet_device.h"
+#include "io/pcap_file.h"
+#include "io/tun.h"
+#include "outnet/gate_icmp.h"
+#include "outnet/gate_tcp.h"
+#include "outnet/gate_udp.h"
+#include "outnet/native.h"
+#include "stack/nic.h"
+
+#include <runnel/err.h>
+#include <runnel/route.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HOST_NAME      "host.runnel"
+#define LISTEN_BACKLOG 1024
+
+/* One published TCP port. */
+struct listener {
+    struct rn_list link;
+    struct rn_net_worker *worker;
+    struct rn_watch watch;
+    int fd;
+    struct rn_endpoint inner; /* port; the address by the peer's family */
+};
+
+struct rn_net_worker {
+    const struct rn_worker_config *config; /* borrows */
+    struct rn_loop *loop;
+    struct rn_device *device; /* the outermost of the stacked ones; owns those below */
+    struct rn_pcap_out *pcap;
+    struct rn_stack *stack;
+    struct rn_nic *nic; /* owned by the stack */
+    struct rn_driver driver;
+    struct rn_net *net;
+    struct rn_resolver *resolver;
+    struct rn_policy policy;
+    struct rn_gate_tcp *tcp;
+    struct rn_gate_udp *udp;
+    struct rn_gate_icmp *icmp;
+    struct rn_list listeners;
+    int device_fd;
+    int pcap_fd;
+    int echo_fd[2];
+    const char **ret_what; /* during rn_net_worker_new */
+};
+
+/* --- building, in the order of packets' way -------------------------------------------------------------------- */
+static int build_device(struct rn_net_worker *w)
+{
+    const struct rn_cell_report *cell = &w->config->cell;
+    struct rn_turn *turn = rn_loop_turn(w->loop);
+
+    if (cell->rung == RN_CELL_TUN) {
+        struct rn_tun_opts opts = { .name = cell->ifname, .mtu = w->config->plan.mtu };
+
+        *w->ret_what = "adopt the TUN queue";
+        return rn_tun_from_fd(&w->device, turn, w->device_fd, &opts);
+    } else {
+        /* Locally administered, and not the far end's own: the kernel's IP would answer there. */
+        struct rn_packet_opts opts = { .name = cell->ifname,
+                                       .mtu = w->config->plan.mtu,
+                                       .mac = { { 0x02, 'r', 'u', 'n', 'g', 'w' } } };
+
+        *w->ret_what = "adopt the packet socket";
+        return rn_packet_from_fd(&w->device, turn, w->device_fd, &opts);
+    }
+}
+
+/* The capture sees what the kernel inside sees; the bad link lies between that and us. */
+static int build_link(struct rn_net_worker *w)
+{
+    struct rn_device *above;
+    int err;
+
+    if (w->config->has_pcap) {
+        struct rn_sniff_sink sink;
+
+        *w->ret_what = "start the capture";
+        err = rn_pcap_out_new(&w->pcap, w->loop, w->pcap_fd, "runnel " RN_VERSION);
+        if (err < 0)
+            return err;
+        err = rn_pcap_out_interface(w->pcap, w->config->cell.ifname, w->device->link_type, &sink);
+        if (err < 0)
+            return err;
+        err = rn_sniffer_new(&above, w->device, &sink);
+        if (err < 0)
+            return err;
+        w->device = above;
+    }
+    if (w->config->plan.has_impair) {
+        *w->ret_what = "set up the impairment";
+        err = rn_impair_new(&above, w->device, &w->config->plan.impair);
+        if (err < 0)
+            return err;
+        w->device = above;
+    }
+    return RN_OK;
+}
+
+static int add_family(struct rn_net_worker *w, struct rn_addr gateway, unsigned bits)
+{
+    struct rn_addr any = rn_addr_is_v4(gateway) ? rn_addr_v4(0) : rn_addr_none();
+    struct rn_route_entry inside = { .dst = rn_prefix_of(any, 0), .nic = rn_nic_id(w->nic) };
+    int err = rn_nic_add_addr(w->nic, gateway, bits);
+
+    inside.dst.is_v4 = rn_addr_is_v4(gateway);
+    return err < 0 ? err : rn_route_add(w->stack, &inside);
+}
+
+static int build_stack(struct rn_net_worker *w)
+{
+    const struct rn_run_plan *plan = &w->config->plan;
+    struct rn_stack_opts stack = { .protos = &rn_protos_all };
+    struct rn_nic_opts nic = { .name = w->config->cell.ifname,
+                               .flags = RN_NIC_PROMISCUOUS | RN_NIC_SPOOFING | RN_NIC_NO_DAD };
+    int err;
+
+    *w->ret_what = "create the stack";
+    err = rn_entropy(stack.secret, sizeof(stack.secret));
+    if (err < 0)
+        return err;
+    err = rn_stack_new(&w->stack, rn_loop_turn(w->loop), &stack);
+    if (err < 0)
+        return err;
+    err = rn_nic_new(&w->nic, w->stack, w->device, &nic);
+    if (err < 0)
+        return err;
+    if (plan->has_v4)
+        err = add_family(w, plan->gateway4, plan->bits4);
+    if (err >= 0 && plan->has_v6)
+        err = add_family(w, plan->gateway6, plan->bits6);
+    if (err < 0)
+        return err;
+    *w->ret_what = "start the driver";
+    err = rn_nic_start(w->nic);
+    if (err < 0)
+        return err;
+    return rn_driver_start(&w->driver, w->loop, w->nic->pump);
+}
+
+static int build_net(struct rn_net_worker *w)
+{
+    const struct rn_run_plan *plan = &w->config->plan;
+    struct rn_net_native_opts native = { .echo4_fd = w->echo_fd[0],
+                                         .echo6_fd = w->echo_fd[1],
+                                         .has_raw_echo = w->config->has_raw_echo };
+    struct rn_resolver_opts resolver = { .host_name = HOST_NAME,
+                                         .host_addrs = { plan->gateway4, plan->gateway6 } };
+    int err;
+
+    *w->ret_what = "open the host's network";
+    err = rn_net_native_new(&w->net, w->loop, &native);
+    if (err < 0)
+        return err;
+    resolver.net = w->net;
+    err = rn_resolver_new(&w->resolver, &resolver);
+    if (err < 0)
+        return err;
+    rn_resolver_set_servers(w->resolver, plan->dns, plan->n_dns);
+    w->policy = (struct rn_policy){ .gateway4 = plan->gateway4,
+                                    .gateway6 = plan->gateway6,
+                                    .inner4 = rn_prefix_of(plan->gateway4, plan->bits4),
+                                    .inner6 = rn_prefix_of(plan->gateway6, plan->bits6),
+                                    .host_loopback = w->config->host_loopback,
+                                    .resolver = w->resolver };
+    return RN_OK;
+}
+
+static void tell_session(void *arg, const struct rn_endpoint *client, const struct rn_endpoint *to,
+                         int err)
+{
+    char from_text[RN_ENDPOINT_TEXT_BYTES];
+    char to_text[RN_ENDPOINT_TEXT_BYTES];
+    (void)arg;
+
+    fprintf(stderr, "runnel: tcp %s > %s: %s\n", rn_endpoint_print(client, from_text),
+            rn_endpoint_print(to, to_text),
+            err < 0 ? rn_err_text(err) : "connected"); /* syscalls: write */
+}
+
+static int build_gates(struct rn_net_worker *w)
+{
+    struct rn_gate_tcp_opts tcp = {
+        .stack = w->stack, .net = w->net, .map = rn_policy_map, .map_arg = &w->policy
+    };
+    struct rn_gate_udp_opts udp = { .stack = w->stack,
+                                    .net = w->net,
+                                    .resolver = w->resolver,
+                                    .policy = rn_policy_udp,
+                                    .peer = rn_policy_peer,
+                                    .policy_arg = &w->policy };
+    struct rn_gate_icmp_opts icmp = {
+        .stack = w->stack, .net = w->net, .map = rn_policy_map, .map_arg = &w->policy
+    };
+    int err;
+
+    *w->ret_what = "open the gates";
+    if (w->config->verbose > 0)
+        tcp.on_session = tell_session;
+    err = rn_gate_tcp_new(&w->tcp, &tcp);
+    if (err >= 0)
+        err = rn_gate_udp_new(&w->udp, &udp);
+    if (err >= 0)
+        err = rn_gate_icmp_new(&w->icmp, &icmp);
+    return err;
+}
+
+static void take_fds(struct rn_net_worker *w, struct rn_fds *fds)
+{
+    const struct rn_worker_config *c = w->config;
+    bool wanted[4] = { true, c->has_pcap, c->has_echo4, c->has_echo6 };
+    int *slots[4] = { &w->device_fd, &w->pcap_fd, &w->echo_fd[0], &w->echo_fd[1] };
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (wanted[i] && at < fds->n)
+            *slots[i] = fds->fd[at++];
+    }
+}
+
+int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config *config,
+                      struct rn_fds *fds, const char **ret_what)
+{
+    struct rn_net_worker *w = calloc(1, sizeof(*w));
+    int err;
+
+    if (w == NULL) {
+        rn_fds_close(fds);
+        return RN_E_NOMEM;
+    }
+    w->config = config;
+    w->ret_what = ret_what;
+    w->device_fd = w->pcap_fd = -1;
+    rn_list_init(&w->listeners);
+    take_fds(w, fds);
+    *ret_what = "start the loop";
+    err = rn_loop_new(&w->loop, NULL);
+    if (err >= 0)
+        err = build_device(w);
+    if (err >= 0)
+        err = build_link(w);
+    if (err >= 0)
+        err = build_stack(w);
+    if (err >= 0)
+        err = build_net(w);
+    if (err >= 0)
+        err = build_gates(w);
+    if (err < 0) {
+        rn_net_worker_free(w);
+        return err;
+    }
+    *ret = w;
+    return RN_OK;
+}
+
+/* --- published ports ------------------------------------------------------------------------------------------- */
+static void admit(struct listener *l, int fd)
+{
+    struct rn_net_worker *w = l->worker;
+    const struct rn_run_plan *plan = &w->config->plan;
+    struct rn_net_conn *conn;
+    struct rn_endpoint from;
+    struct rn_endpoint to;
+
+    if (rn_net_native_adopt(&conn, w->net, fd) < 0) {
+        close(fd);
+        return;
+    }
+    to.addr = rn_addr_is_v4(conn->remote.addr) ? plan->addr4 : plan->addr6;
+    to.port = l->inner.port;
+    to.nic = 0;
+    from = rn_policy_peer(&w->policy, &conn->remote);
+    (void)rn_gate_tcp_inward(w->tcp, conn, &from, &to);
+}
+
+static void on_listener(struct rn_watch *watch, unsigned ready)
+{
+    struct listener *l = rn_container_of(watch, struct listener, watch);
+    int fd;
+    (void)ready;
+
+    while ((fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
+           0) /* syscalls: accept4 */
+        admit(l, fd);
+}
+
+/* Consumes @fd on success. */
+static int listen_tcp(struct rn_net_worker *w, int fd, uint16_t port)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    int err;
+
+    if (l == NULL)
+        return RN_E_NOMEM;
+    *l = (struct listener){
+        .worker = w, .fd = fd, .inner = { .port = port }, .watch.fn = on_listener
+    };
+    err = rn_loop_watch(w->loop, &l->watch, fd, RN_IO_READ | RN_IO_EDGE);
+    if (err < 0) {
+        free(l);
+        return err;
+    }
+    rn_list_push_back(&w->listeners, &l->link);
+    return RN_OK;
+}
+
+static int listen_one(struct rn_net_worker *w, const struct rn_worker_listen *order, int fd,
+                      unsigned index)
+{
+    uint16_t port = (uint16_t)(order->port_first + index);
+    const struct rn_run_plan *plan = &w->config->plan;
+    bool is_v4 = rn_addr_is_v4(order->first.addr);
+    struct rn_endpoint inner = { .addr = is_v4 ? plan->addr4 : plan->addr6, .port = port };
+    struct rn_net_dgram *dgram;
+    int err;
+
+    if (!order->is_udp)
+        return listen_tcp(w, fd, port);
+    err = rn_net_native_adopt_dgram(&dgram, w->net, fd);
+    return err < 0 ? err : rn_gate_udp_publish(w->udp, dgram, &inner);
+}
+
+int rn_net_worker_listen(struct rn_net_worker *w, const struct rn_worker_listen *order,
+                         struct rn_fds *fds)
+{
+    for (unsigned i = 0; i < fds->n; i++) {
+        int err = listen_one(w, order, fds->fd[i], i);
+
+        if (err < 0) {
+            rn_fds_close(&(struct rn_fds){ .fd = { fds->fd[i] }, .n = 1 });
+            return err;
+        }
+    }
+    return RN_OK;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+void rn_net_worker_set_servers(struct rn_net_worker *w, const struct rn_addr *servers, unsigned n)
+{
+    rn_resolver_set_servers(w->resolver, servers, rn_min_u32(n, RN_PLAN_DNS_MAX));
+}
+
+struct rn_loop *rn_net_worker_loop(struct rn_net_worker *w)
+{
+    return w->loop;
+}
+
+static void add_fd(int *ret, unsigned max, unsigned *n, int fd)
+{
+    if (fd > STDERR_FILENO && *n < max)
+        ret[(*n)++] = fd;
+}
+
+unsigned rn_net_worker_fds(const struct rn_net_worker *w, int *ret, unsigned max)
+{
+    const struct rn_list *it;
+    unsigned n = 0;
+
+    add_fd(ret, max, &n, w->device_fd);
+    add_fd(ret, max, &n, w->pcap_fd);
+    add_fd(ret, max, &n, w->echo_fd[0]);
+    add_fd(ret, max, &n, w->echo_fd[1]);
+    add_fd(ret, max, &n, w->loop->epoll_fd);
+    add_fd(ret, max, &n, w->loop->event_fd);
+    rn_list_for_each (it, &w->listeners)
+        add_fd(ret, max, &n, rn_container_of(it, const struct listener, link)->fd);
+    return n;
+}
+
+int rn_net_worker_run(struct rn_net_worker *w)
+{
+    return rn_loop_run(w->loop);
+}
+
+void rn_net_worker_stop(struct rn_net_worker *w)
+{
+    rn_loop_stop(w->loop);
+}
+
+struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
+{
+    struct rn_list *it;
+    struct rn_list *tmp;
+
+    if (w == NULL)
+        return NULL;
+    rn_list_for_each_safe (it, tmp, &w->listeners) {
+        struct listener *l = rn_list_entry(it, struct listener, link);
+
+        rn_unwatch(&l->watch);
+        close(l->fd);
+        free(l);
+    }
+    rn_gate_icmp_free(w->icmp);
+    rn_gate_udp_free(w->udp);
+    rn_gate_tcp_free(w->tcp);
+    rn_resolver_free(w->resolver);
+    rn_driver_stop(&w->driver);
+    rn_stack_free(w->stack);
+    rn_net_free(w->net);
+    rn_device_free(w->device);
+    rn_pcap_out_free(w->pcap);
+    rn_loop_free(w->loop);
+    free(w);
+    return NULL;
+}

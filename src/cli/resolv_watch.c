@@ -1,0 +1,64 @@
+#include "cli/resolv_watch.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RESOLV_PATH "/etc/resolv.conf"
+#define CHANGES     (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE)
+
+/* Directories are watched, not files: a rename replaces the file under the watch. */
+static void watch_dir_of(int fd, const char *path)
+{
+    char dir[PATH_MAX];
+    char *slash;
+
+    if (strlen(path) >= sizeof(dir))
+        return;
+    memcpy(dir, path, strlen(path) + 1);
+    slash = strrchr(dir, '/');
+    if (slash == NULL)
+        return;
+    *slash = '\0';
+    (void)inotify_add_watch(fd, dir[0] != '\0' ? dir : "/", CHANGES);
+}
+
+void rn_resolv_watch_open(struct rn_resolv_watch *watch)
+{
+    char target[PATH_MAX];
+    struct stat st;
+
+    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->fd < 0)
+        return;
+    watch_dir_of(watch->fd, RESOLV_PATH);
+    if (realpath(RESOLV_PATH, target) != NULL && strcmp(target, RESOLV_PATH) != 0)
+        watch_dir_of(watch->fd, target);
+    if (stat(RESOLV_PATH, &st) == 0)
+        watch->seen = st.st_ctim;
+}
+
+void rn_resolv_watch_close(struct rn_resolv_watch *watch)
+{
+    if (watch->fd >= 0)
+        close(watch->fd);
+    watch->fd = -1;
+}
+
+bool rn_resolv_watch_read(struct rn_resolv_watch *watch, struct rn_host_view *ret)
+{
+    char events[4096];
+    struct stat st;
+
+    while (read(watch->fd, events, sizeof(events)) > 0)
+        continue;
+    if (stat(RESOLV_PATH, &st) < 0 ||
+        (st.st_ctim.tv_sec == watch->seen.tv_sec && st.st_ctim.tv_nsec == watch->seen.tv_nsec))
+        return false;
+    watch->seen = st.st_ctim;
+    rn_plan_look_at_resolv(ret);
+    return true;
+}
