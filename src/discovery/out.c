@@ -1,0 +1,102 @@
+#include "discovery/out.h"
+
+#include <runnel/err.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLUSH_AT_BYTES ((size_t)64 << 10)
+
+static bool has_room(struct rn_out *out, size_t more)
+{
+    size_t cap = out->cap != 0 ? out->cap : 1024;
+    char *grown;
+
+    if (out->err < 0)
+        return false;
+    while (cap - out->len <= more) {
+        if (cap > SIZE_MAX / 2) {
+            out->err = RN_E_NOMEM;
+            return false;
+        }
+        cap *= 2;
+    }
+    if (cap == out->cap)
+        return true;
+    grown = realloc(out->buf, cap);
+    if (grown == NULL) {
+        out->err = RN_E_NOMEM;
+        return false;
+    }
+    out->buf = grown;
+    out->cap = cap;
+    return true;
+}
+
+static void flush_file(struct rn_out *out)
+{
+    if (out->file == NULL || out->len == 0 || out->err < 0)
+        return;
+    errno = 0;
+    if (fwrite(out->buf, 1, out->len, out->file) != out->len || fflush(out->file) != 0)
+        out->err = rn_err_from_errno(errno != 0 ? errno : EIO);
+    out->len = 0;
+}
+
+void rn_out_strn(struct rn_out *out, const char *s, size_t n)
+{
+    if (!has_room(out, n))
+        return;
+    memcpy(out->buf + out->len, s, n);
+    out->len += n;
+    out->buf[out->len] = '\0';
+    if (out->len >= FLUSH_AT_BYTES)
+        flush_file(out);
+}
+
+void rn_out_str(struct rn_out *out, const char *s)
+{
+    rn_out_strn(out, s, strlen(s));
+}
+
+void rn_out_char(struct rn_out *out, char c)
+{
+    rn_out_strn(out, &c, 1);
+}
+
+void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    if ((size_t)n < sizeof(text)) {
+        rn_out_strn(out, text, (size_t)n);
+        return;
+    }
+    if (!has_room(out, (size_t)n))
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(out->buf + out->len, out->cap - out->len, fmt, args);
+    va_end(args);
+    out->len += (size_t)n;
+}
+
+int rn_out_flush(struct rn_out *out)
+{
+    flush_file(out);
+    return out->err;
+}
+
+void rn_out_free(struct rn_out *out)
+{
+    free(out->buf);
+    *out = (struct rn_out){ 0 };
+}
