@@ -7,8 +7,8 @@ struct rn_device;
 struct rn_loop;
 struct rn_nic;
 
-/* Moves packets between @nic and its device from now on. A device with a descriptor needs the @loop of the NIC's turn; one in memory
- * needs none. Returns owned. Errors: NOMEM, BAD_NIC (a descriptor and no loop), host. */
+/* For a NIC whose device has a descriptor (tun.h): starts the NIC unless it runs, and moves packets whenever the descriptor is
+ * ready. @loop is that of the NIC's turn. Returns owned. Errors: NOMEM, BAD_NIC (no descriptor: rn_nic_start is enough), host. */
 RN_PUBLIC RN_MUST_USE int rn_nic_attach(struct rn_attachment **ret, struct rn_nic *nic,
                                         struct rn_loop *loop);
 /* Consumes @attachment (may be NULL); before its NIC and device are freed. Returns NULL. */

@@ -3,34 +3,25 @@
 
 #include <runnel/device.h>
 #include <runnel/err.h>
+#include <runnel/nic.h>
 
 struct rn_attachment {
-    struct rn_pump pump;
     struct rn_driver driver;
     struct rn_alloc alloc;
 };
 
-static int start(struct rn_attachment *attachment, struct rn_loop *loop)
-{
-    const struct rn_device *dev = attachment->pump.device;
-
-    if (dev->ops->poll_fd == NULL || dev->ops->poll_fd(dev) < 0)
-        return RN_OK;
-    return loop != NULL ? rn_driver_start(&attachment->driver, loop, &attachment->pump)
-                        : RN_E_BAD_NIC;
-}
-
 int rn_nic_attach(struct rn_attachment **ret, struct rn_nic *nic, struct rn_loop *loop)
 {
-    const struct rn_alloc *alloc = rn_turn_alloc(nic->device->turn);
-    struct rn_attachment *attachment = rn_alloc_new(alloc, sizeof(*attachment));
-    int err;
+    struct rn_attachment *attachment;
+    int err = nic->pump == NULL ? rn_nic_start(nic) : RN_OK;
 
+    if (err < 0)
+        return err;
+    attachment = rn_alloc_new(&loop->alloc, sizeof(*attachment));
     if (attachment == NULL)
         return RN_E_NOMEM;
-    attachment->alloc = *alloc;
-    rn_pump_init(&attachment->pump, nic);
-    err = start(attachment, loop);
+    attachment->alloc = loop->alloc;
+    err = rn_driver_start(&attachment->driver, loop, nic->pump);
     if (err < 0) {
         rn_nic_detach(attachment);
         return err;
@@ -41,10 +32,12 @@ int rn_nic_attach(struct rn_attachment **ret, struct rn_nic *nic, struct rn_loop
 
 struct rn_attachment *rn_nic_detach(struct rn_attachment *attachment)
 {
+    struct rn_alloc alloc;
+
     if (attachment == NULL)
         return NULL;
+    alloc = attachment->alloc;
     rn_driver_stop(&attachment->driver);
-    rn_pump_fini(&attachment->pump);
-    rn_alloc_free(&attachment->alloc, attachment, sizeof(*attachment));
+    rn_alloc_free(&alloc, attachment, sizeof(*attachment));
     return NULL;
 }
