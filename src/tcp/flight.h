@@ -86,6 +86,13 @@ struct rn_tcp_tlp {
     bool is_retransmit;
 };
 
+/* Retransmissions of one episode. */
+struct rn_tcp_resent {
+    uint32_t first_ts; /* our timestamp of the first: Eifel, RFC 3522 */
+    uint32_t bytes;    /* not yet found needless by DSACK */
+    bool is_any;
+};
+
 struct rn_tcp_recovery {
     rn_seq high; /* snd.nxt on entry: recovery is over when it is acknowledged */
     uint32_t prior_cwnd;
@@ -93,14 +100,13 @@ struct rn_tcp_recovery {
     uint32_t prr_delivered;
     uint32_t prr_out;
     uint32_t recover_fs;
-    uint32_t retrans_ts;    /* our timestamp of the first retransmission: Eifel, RFC 3522 */
-    uint32_t undo_retrans;  /* bytes retransmitted and not yet found needless by DSACK */
-    bool may_undo;          /* the reduction has not been proved right */
-    bool is_high_set;       /* .high is meaningful */
-    bool has_retransmitted; /* retrans_ts and undo_retrans are meaningful */
-    uint8_t frto;           /* enum in recovery.c, RFC 5682 */
-    rn_seq undo_from;       /* snd.una on entry: DSACKs before it say nothing about us */
-    uint32_t dup_bytes;     /* without SACK: what the duplicate ACKs stand for */
+    bool may_undo;    /* the reduction has not been proved right */
+    bool is_high_set; /* .high is meaningful */
+    struct rn_tcp_resent resent;
+    struct rn_tcp_resent next; /* of what was first sent after .high */
+    uint8_t frto;              /* enum in recovery.c, RFC 5682 */
+    rn_seq undo_from;          /* snd.una on entry: DSACKs before it say nothing about us */
+    uint32_t dup_bytes;        /* without SACK: what the duplicate ACKs stand for */
     uint32_t dup_segs;
 };
 
@@ -258,7 +264,7 @@ void rn_tcp_recovery_on_mark(struct rn_tcp *conn);
 /* Records were marked lost for their size: sent again without any reduction. */
 void rn_tcp_recovery_on_resize(struct rn_tcp *conn);
 void rn_tcp_recovery_dsack(struct rn_tcp *conn, rn_seq from, rn_seq to);
-void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, uint32_t bytes);
+void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, rn_seq seq, uint32_t bytes);
 void rn_tcp_recovery_sent(struct rn_tcp *conn, uint32_t bytes);
 /* F-RTO has its two segments out. */
 bool rn_tcp_recovery_holds(const struct rn_tcp *conn);

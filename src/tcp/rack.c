@@ -86,7 +86,9 @@ static int64_t reorder_window_ns(const struct rn_tcp *conn)
     if (!flight->rack.is_reordering &&
         (in_recovery(conn) || flight->sacked_segs >= RN_TCP_DUPTHRESH))
         return 0;
-    window_us = (uint64_t)flight->rack.wnd_mult * conn->rtt.min_us / 4;
+    /* A packet that overtakes others by half a round trip leaves a minimum that no order could keep within. */
+    window_us = rn_max_u32(conn->rtt.min_us / 4, conn->rtt.srtt_us / 16);
+    window_us *= flight->rack.wnd_mult;
     return (int64_t)rn_min_u64(window_us, conn->rtt.srtt_us) * RN_NS_PER_US;
 }
 

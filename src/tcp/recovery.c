@@ -42,8 +42,8 @@ static void remember_for_undo(struct rn_tcp *conn)
     rec->prior_cwnd = conn->cc.cwnd;
     rec->prior_ssthresh = conn->cc.ssthresh;
     rec->undo_from = conn->snd.una;
-    rec->undo_retrans = 0;
-    rec->has_retransmitted = false;
+    rec->resent = rec->next;
+    rec->next = (struct rn_tcp_resent){ 0 };
     rec->may_undo = true;
 }
 
@@ -140,6 +140,8 @@ static void undo(struct rn_tcp *conn)
     if (conn->cc.ops->undo != NULL)
         conn->cc.ops->undo(conn);
     rec->may_undo = false;
+    /* What RACK took for lost was late: from now on it waits. */
+    flight->rack.is_reordering |= conn->cc.ca_state == RN_TCP_CA_RECOVERY;
     conn->sock.stack->stats.tcp_undos++;
     if (conn->cc.ca_state == RN_TCP_CA_LOSS)
         conn->sock.stack->stats.tcp_spurious_rtos++;
@@ -151,9 +153,9 @@ static bool eifel_detects(const struct rn_tcp *conn, const struct rn_tcp_ack *ac
 {
     const struct rn_tcp_seg *seg = ack->seg;
 
-    return ack->acked != 0 && conn->flight->rec.has_retransmitted &&
-           (conn->flags & RN_TCPF_TS) != 0 && seg->has_opts && seg->opts.has_ts &&
-           seg->opts.ts_ecr != 0 && (int32_t)(seg->opts.ts_ecr - conn->flight->rec.retrans_ts) < 0;
+    return ack->acked != 0 && conn->flight->rec.resent.is_any && (conn->flags & RN_TCPF_TS) != 0 &&
+           seg->has_opts && seg->opts.has_ts && seg->opts.ts_ecr != 0 &&
+           (int32_t)(seg->opts.ts_ecr - conn->flight->rec.resent.first_ts) < 0;
 }
 
 /* Every retransmission of the episode was reported as a duplicate. */
@@ -161,7 +163,7 @@ static bool dsack_detects(const struct rn_tcp *conn, const struct rn_tcp_ack *ac
 {
     const struct rn_tcp_recovery *rec = &conn->flight->rec;
 
-    return ack->is_dsack && rec->has_retransmitted && rec->undo_retrans == 0;
+    return ack->is_dsack && rec->resent.is_any && rec->resent.bytes == 0;
 }
 
 /* RFC 5682 §3.1, step 3b: something sent before the timeout, and never again, arrived only now. */
@@ -191,18 +193,24 @@ void rn_tcp_recovery_dsack(struct rn_tcp *conn, rn_seq from, rn_seq to)
     struct rn_tcp_recovery *rec = &conn->flight->rec;
 
     if (rec->may_undo && rn_seq_ge(from, rec->undo_from))
-        rec->undo_retrans -= rn_min_u32(rec->undo_retrans, to.v - from.v);
+        rec->resent.bytes -= rn_min_u32(rec->resent.bytes, to.v - from.v);
 }
 
-void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, uint32_t bytes)
+static void note_retransmission(struct rn_tcp *conn, struct rn_tcp_resent *resent, uint32_t bytes)
+{
+    if (!resent->is_any)
+        resent->first_ts = rn_tcp_ts_now(conn);
+    resent->is_any = true;
+    resent->bytes += bytes;
+}
+
+/* What was sent during an episode and lost is the next one's loss: it began in another window of data. */
+void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, rn_seq seq, uint32_t bytes)
 {
     struct rn_tcp_recovery *rec = &conn->flight->rec;
+    bool is_next = is_in_episode(conn) && rn_seq_ge(seq, rec->high);
 
-    if (!rec->has_retransmitted) {
-        rec->has_retransmitted = true;
-        rec->retrans_ts = rn_tcp_ts_now(conn);
-    }
-    rec->undo_retrans += bytes;
+    note_retransmission(conn, is_next ? &rec->next : &rec->resent, bytes);
     rec->prr_out += bytes;
 }
 
@@ -369,7 +377,7 @@ static void next_state(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
         settle(conn);
         /* fall through */
     case RN_TCP_CA_CWR:
-        if (flight->lost_bytes != 0)
+        if (flight->lost_bytes != 0 || flight->rec.next.is_any)
             enter_recovery(conn, ack->delivered);
         break;
     }

@@ -170,7 +170,7 @@ static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rn_tcp_rec_to_flying(conn, rec);
     rn_tcp_rate_sent(conn, rec);
     conn->count.retrans += rec->segs;
-    rn_tcp_recovery_retransmitted(conn, len);
+    rn_tcp_recovery_retransmitted(conn, rec->seq, len);
     note_below(conn, conn->flight, len);
     rn_tcp_timers_data_sent(conn);
 }
