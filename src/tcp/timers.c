@@ -218,11 +218,15 @@ void rn_tcp_timers_handshake_done(struct rn_tcp *conn)
     stop(conn, RN_TCP_T_RTO);
 }
 
+/* The deadline was rounded up to a tick: an age may come out below zero. */
 int64_t rn_tcp_timers_syn_age_ns(const struct rn_tcp *conn)
 {
+    int64_t left_ns;
+
     if (conn->persist_kind != KIND_SYN || conn->due[RN_TCP_T_RTO] == 0)
         return -1;
-    return rn_tcp_rto_ns(conn) - (ns_of(conn, conn->due[RN_TCP_T_RTO]) - rn_tcp_now_ns(conn));
+    left_ns = ns_of(conn, conn->due[RN_TCP_T_RTO]) - rn_tcp_now_ns(conn);
+    return rn_max_i64(rn_tcp_rto_ns(conn) - left_ns, 0);
 }
 
 /* The loss probe comes instead of the timeout, the reordering timer before either. */
