@@ -113,7 +113,7 @@ static void avoid(struct rn_tcp *conn, struct cubic *cubic, const struct rn_tcp_
 static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
     struct cubic *cubic = rn_tcp_cc_state(conn);
-    uint32_t left = ack->delivered;
+    uint32_t left = ack->credit;
 
     if (cubic == NULL) {
         rn_tcp_reno.on_ack(conn, ack);

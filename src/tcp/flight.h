@@ -172,8 +172,9 @@ struct rn_tcp_ack {
     uint32_t acked;     /* sequence numbers cumulatively acknowledged */
     uint32_t delivered; /* newly acknowledged or SACKed */
     uint32_t newly_lost;
-    int64_t rtt_us; /* newest never-retransmitted segment delivered; -1 none */
-    bool is_dup;    /* RFC 5681 §2 duplicate */
+    uint32_t credit; /* what cwnd may grow by */
+    int64_t rtt_us;  /* newest never-retransmitted segment delivered; -1 none */
+    bool is_dup;     /* RFC 5681 §2 duplicate */
     bool is_dsack;
     bool
         is_original_late; /* a segment sent once, thought lost or sent before the timeout, arrived after all */

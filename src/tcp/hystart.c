@@ -66,7 +66,7 @@ uint32_t rn_tcp_hystart_ack(struct rn_tcp *conn, struct rn_tcp_hystart *hs,
 
     /* RFC 9406 §4.3: for the first slow start only; later ones have an ssthresh to go by. */
     if (hs->is_done || conn->cc.ssthresh != UINT32_MAX)
-        return ack->delivered;
+        return ack->credit;
     if (!hs->is_started || rn_seq_ge(conn->snd.una, hs->round_end)) {
         if (hs->is_started)
             count_css_round(conn, hs);
@@ -76,8 +76,8 @@ uint32_t rn_tcp_hystart_ack(struct rn_tcp *conn, struct rn_tcp_hystart *hs,
     take_sample(hs, ack->rtt_us);
     look_at_delay(hs);
     if (!hs->in_css)
-        return ack->delivered;
-    hs->growth += ack->delivered;
+        return ack->credit;
+    hs->growth += ack->credit;
     step = hs->growth / CSS_GROWTH_DIVISOR;
     hs->growth -= step * CSS_GROWTH_DIVISOR;
     return step;

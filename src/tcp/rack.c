@@ -159,7 +159,7 @@ int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn)
         if (flight->n_recs == 1 && rn_tcp_rec_first(flight)->segs == 1)
             probe_ns += MAX_ACK_DELAY_NS;
     }
-    return now_ns + rn_min_i64(probe_ns, rn_tcp_rto_ns(conn));
+    return now_ns + probe_ns;
 }
 
 /* The last segment alone: if it arrives, SACK tells of all that is missing before it. */

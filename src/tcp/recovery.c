@@ -319,12 +319,21 @@ static bool is_window_used(const struct rn_tcp *conn)
     return conn->cc.is_cwnd_limited;
 }
 
-static void adjust_window(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
+/* Only what advances the window makes it grow (RFC 5681 §3.2). After a timeout the ACK that fills a hole acknowledges at
+ * once what arrived long ago: then it is what was delivered now that counts, or a burst would follow. */
+static void grow_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
+{
+    ack->credit = conn->cc.ca_state == RN_TCP_CA_LOSS ? ack->delivered : ack->acked;
+    if (ack->acked != 0 && ack->credit != 0 && is_window_used(conn))
+        conn->cc.ops->on_ack(conn, ack);
+}
+
+static void adjust_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
     if (is_reducing(conn))
         reduce_by_delivery(conn, ack);
-    else if (ack->delivered != 0 && conn->flight->rec.dup_segs == 0 && is_window_used(conn))
-        conn->cc.ops->on_ack(conn, ack);
+    else
+        grow_window(conn, ack);
 }
 
 /* RFC 5682 §2.1: the first ACK advances: two new segments test whether the second does too. No: it was a loss. */

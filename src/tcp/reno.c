@@ -3,7 +3,7 @@
 
 static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
-    uint32_t left = ack->delivered;
+    uint32_t left = ack->credit;
 
     if (rn_tcp_cc_in_slow_start(conn))
         left = rn_tcp_cc_slow_start(conn, left);

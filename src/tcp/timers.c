@@ -185,10 +185,14 @@ static void fire_one(struct rn_tcp *conn, enum rn_tcp_timer which)
 
 static void on_timer(struct rn_timer *timer)
 {
+    /* The probe goes first: sent in place of the timeout, it gives that another round (RFC 8985 §7.3). */
+    static const enum rn_tcp_timer order[RN_TCP_T_COUNT] = {
+        RN_TCP_T_LOSS, RN_TCP_T_RTO, RN_TCP_T_DELACK, RN_TCP_T_LIFE, RN_TCP_T_PACE,
+    };
     struct rn_tcp *conn = rn_container_of(timer, struct rn_tcp, timer);
 
     for (unsigned i = 0; i < RN_TCP_T_COUNT && conn->state != RN_TCP_CLOSED; i++)
-        fire_one(conn, (enum rn_tcp_timer)i);
+        fire_one(conn, order[i]);
     if (conn->state != RN_TCP_CLOSED)
         arm_least(conn);
 }
@@ -242,7 +246,7 @@ static void arm_probe(struct rn_tcp *conn)
     if (probe_ns == 0)
         return;
     flight->loss_timer = RN_TCP_LOSS_PROBE;
-    arm(conn, RN_TCP_T_LOSS, probe_ns);
+    arm(conn, RN_TCP_T_LOSS, rn_min_i64(probe_ns, ns_of(conn, conn->due[RN_TCP_T_RTO])));
 }
 
 void rn_tcp_timers_data_sent(struct rn_tcp *conn)
