@@ -201,6 +201,8 @@ static void leave(struct rn_tcp_flight *flight, struct rn_tcp_rec *rec)
     if (!rn_list_is_linked(&rec->link) && rec->state != RN_TCP_REC_SACKED)
         return;
     uncount(flight, rec, rn_tcp_rec_len(rec), rec->segs);
+    if (flight->last_lost == rec)
+        flight->last_lost = NULL;
     rn_list_remove(&rec->link);
 }
 
@@ -245,13 +247,37 @@ void rn_tcp_rec_found(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     flight->pipe += rn_tcp_rec_len(rec);
 }
 
+static struct rn_tcp_rec *lost_of(struct rn_list *node)
+{
+    return rn_list_entry(node, struct rn_tcp_rec, link);
+}
+
+/*
+ * The lost go again in order of sequence (RFC 6675 §4): the lowest is what the peer waits for. Records are found lost in
+ * ascending runs, so the place is next to that of the one before.
+ */
+static struct rn_list *place_of_lost(struct rn_tcp_flight *flight, const struct rn_tcp_rec *rec)
+{
+    struct rn_list *head = &flight->lost;
+    struct rn_list *at = flight->last_lost != NULL ? &flight->last_lost->link : head;
+
+    if (!rn_list_is_empty(head) && rn_seq_lt(lost_of(head->prev)->seq, rec->seq))
+        return head;
+    while (at->prev != head && rn_seq_gt(lost_of(at->prev)->seq, rec->seq))
+        at = at->prev;
+    while (at != head && rn_seq_lt(lost_of(at)->seq, rec->seq))
+        at = at->next;
+    return at;
+}
+
 void rn_tcp_rec_to_lost(struct rn_tcp *conn, struct rn_tcp_rec *rec)
 {
     struct rn_tcp_flight *flight = conn->flight;
 
     leave(flight, rec);
     rec->state = RN_TCP_REC_LOST;
-    rn_list_push_back(&flight->lost, &rec->link);
+    rn_list_insert_before(place_of_lost(flight, rec), &rec->link);
+    flight->last_lost = rec;
     flight->lost_bytes += rn_tcp_rec_len(rec);
 }
 

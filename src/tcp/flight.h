@@ -131,9 +131,10 @@ struct rn_tcp_flight {
     struct rn_tree recs;
     struct rn_list in_order;
     struct rn_list sent;
-    struct rn_list lost;
-    struct rn_list spare; /* records to use again, by .link */
-    uint32_t pipe;        /* bytes of records in flight */
+    struct rn_list lost;          /* by seq */
+    struct rn_tcp_rec *last_lost; /* put there last; NULL unknown */
+    struct rn_list spare;         /* records to use again, by .link */
+    uint32_t pipe;                /* bytes of records in flight */
     uint32_t lost_bytes;
     uint32_t sacked_bytes;
     uint32_t sacked_segs;

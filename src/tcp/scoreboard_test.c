@@ -161,6 +161,20 @@ static void check_record(const struct model *m, const struct rn_tcp_rec *rec)
     assert_int_equal(rn_list_is_linked(&rec->link), rec->state != RN_TCP_REC_SACKED);
 }
 
+static void check_lost_are_in_order(const struct model *m)
+{
+    const struct rn_tcp_flight *flight = m->conn->flight;
+    const struct rn_list *node;
+    rn_seq last = m->conn->snd.una;
+
+    rn_list_for_each (node, &flight->lost) {
+        const struct rn_tcp_rec *rec = rn_list_entry(node, const struct rn_tcp_rec, link);
+
+        assert_true(rn_seq_ge(rec->seq, last));
+        last = rec->end;
+    }
+}
+
 static void check(const struct model *m)
 {
     const struct rn_tcp_flight *flight = m->conn->flight;
@@ -181,6 +195,7 @@ static void check(const struct model *m)
         n++;
     }
     assert_true(rn_seq_eq(next, m->conn->snd.nxt));
+    check_lost_are_in_order(m);
     for (uint32_t at = 0; at < MODEL_BYTES; at++)
         sums[m->bytes[at]]++;
     assert_int_equal(flight->pipe, sums[FLYING]);
