@@ -154,6 +154,7 @@ struct rn_cell *rn_cell_free(struct rn_cell *cell)
     close_if_open(cell->device);
     close_if_open(cell->ctl); /* the keeper reads its end and kills what is inside */
     if (cell->keeper > 0) {
+        kill(cell->keeper, SIGCONT); /* whoever stopped it must not keep us waiting */
         while (waitpid(cell->keeper, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
