@@ -111,6 +111,7 @@ static void repair_black(struct rn_tree *t, struct rn_tree_node *node, struct rn
             rotate(t, parent, side);
             sibling = *child(parent, other(side));
         }
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the sibling exists, as said above */
         if (!is_red(sibling->left) && !is_red(sibling->right)) {
             sibling->is_red = true;
             node = parent;
@@ -125,6 +126,7 @@ static void repair_black(struct rn_tree *t, struct rn_tree_node *node, struct rn
         }
         sibling->is_red = parent->is_red;
         parent->is_red = false;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is red by now, so it exists */
         (*child(sibling, other(side)))->is_red = false;
         rotate(t, parent, side);
         return;

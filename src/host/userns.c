@@ -77,7 +77,7 @@ int rn_userns_write_maps(const struct rn_userns_ids *ids)
 /* Lines of "first-id-inside first-id-outside count". */
 static bool map_has(const char *path, unsigned long id)
 {
-    char text[4096];
+    char text[4096] = "";
     char *at = text;
 
     if (rn_read_file(path, text, sizeof(text)) < 0)

@@ -72,6 +72,7 @@ static bool show(struct rn_udp_forwarder *fwd, struct rn_pkt *pkt)
         rn_udp_deliver(rn_udp_of_node(node), pkt, &req.note);
         return true;
     }
+    /* cppcheck-suppress autoVariables ; taken back below, unless the forwarder is gone */
     fwd->current = &req;
     fwd->fn(&req, fwd->arg);
     conclude(&req);

@@ -192,6 +192,7 @@ bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max
     uint32_t data = rn_seq_min(rec->end, flight->queue.end).v - rec->seq.v;
     struct rn_tcp_out out = { .seq = rec->seq, .is_retransmit = true };
 
+    /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): never below MSS_FLOOR (opts.c) */
     max = rn_max_u32(max - max % conn->snd.mss, conn->snd.mss);
     out.len = rn_min_u32(data, rn_min_u32(max, SUPER_MAX_BYTES / conn->snd.mss * conn->snd.mss));
     if (out.len != 0)
