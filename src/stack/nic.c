@@ -287,23 +287,6 @@ static void input_ethernet(struct rn_nic *nic, struct rn_pkt *pkt)
     rn_nic_deliver(nic, pkt);
 }
 
-static void call_taps(struct rn_nic *nic, const struct rn_pkt *pkt, bool is_out)
-{
-    struct rn_turn *turn = nic->stack->turn;
-    struct rn_list *it;
-    struct rn_list *tmp;
-
-    if (RN_LIKELY(rn_list_is_empty(&nic->taps)))
-        return;
-    turn->is_observing = true;
-    rn_list_for_each_safe (it, tmp, &nic->taps) {
-        struct rn_tap *tap = rn_list_entry(it, struct rn_tap, link);
-
-        tap->fn(tap, pkt, is_out);
-    }
-    turn->is_observing = false;
-}
-
 static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
 {
     struct rn_stack *stack = nic->stack;
@@ -319,7 +302,8 @@ static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
     nic->rx_bytes += pkt->len;
     stack->stats.nic_rx_pkts += rn_pkt_segments(pkt);
     stack->stats.nic_rx_bytes += pkt->len;
-    call_taps(nic, pkt, false);
+    if (RN_UNLIKELY(!rn_list_is_empty(&nic->taps)))
+        rn_nic_call_taps(nic, pkt, false);
     if (nic->device->link_type == RN_LINK_IP)
         input_ip(nic, pkt);
     else
@@ -345,6 +329,7 @@ static void enqueue(struct rn_nic *nic, struct rn_pkt *pkt)
 {
     struct rn_stats *stats = &nic->stack->stats;
 
+    pkt->account = &nic->stack->drops;
     if (!nic->is_up) {
         rn_pkt_drop(pkt, RN_DROP_NIC_DOWN);
         return;
@@ -354,12 +339,12 @@ static void enqueue(struct rn_nic *nic, struct rn_pkt *pkt)
         return;
     }
     pkt->nic = nic->id;
-    pkt->account = &nic->stack->drops;
     nic->tx_pkts += rn_pkt_segments(pkt);
     nic->tx_bytes += pkt->len;
     stats->nic_tx_pkts += rn_pkt_segments(pkt);
     stats->nic_tx_bytes += pkt->len;
-    call_taps(nic, pkt, true);
+    if (RN_UNLIKELY(!rn_list_is_empty(&nic->taps)))
+        rn_nic_call_taps(nic, pkt, true);
     rn_pktq_push(&nic->out, pkt);
     nic->n_queued++;
     if (nic->on_output != NULL)
@@ -409,14 +394,4 @@ bool rn_nic_has_room(const struct rn_nic *nic)
 void rn_nic_wait(struct rn_nic *nic, struct rn_task *task)
 {
     rn_list_push_back(&nic->waiting, &task->link);
-}
-
-void rn_nic_add_tap(struct rn_nic *nic, struct rn_tap *tap)
-{
-    rn_list_push_back(&nic->taps, &tap->link);
-}
-
-void rn_nic_remove_tap(struct rn_tap *tap)
-{
-    rn_list_remove(&tap->link);
 }

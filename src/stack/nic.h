@@ -109,3 +109,4 @@ RN_MUST_USE int rn_pick_source(const struct rn_nic *nic, struct rn_addr dst, str
 struct rn_nic_addr *rn_nic_find_addr(const struct rn_nic *nic, struct rn_addr addr);
 void rn_nic_add_tap(struct rn_nic *nic, struct rn_tap *tap);
 void rn_nic_remove_tap(struct rn_tap *tap);
+void rn_nic_call_taps(struct rn_nic *nic, const struct rn_pkt *pkt, bool is_out);

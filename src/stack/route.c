@@ -209,11 +209,6 @@ int rn_route_get(const struct rn_stack *stack, struct rn_addr dst, uint16_t nic,
     return RN_OK;
 }
 
-static unsigned sort_key(const struct rn_route_entry *e)
-{
-    return e->dst.bits + (e->dst.is_v4 ? 96u : 0u);
-}
-
 /* Insertion sort: a table is listed for people, rarely. */
 size_t rn_route_list(const struct rn_stack *stack, struct rn_route_entry *ret, size_t max)
 {
@@ -225,11 +220,11 @@ size_t rn_route_list(const struct rn_stack *stack, struct rn_route_entry *ret, s
         size_t at = rn_min_size(n, max);
 
         n++;
-        if (at == max && (max == 0 || sort_key(&ret[max - 1]) >= sort_key(e)))
+        if (at == max && (max == 0 || ret[max - 1].dst.bits >= e->dst.bits))
             continue;
         if (at == max)
             at--;
-        while (at > 0 && sort_key(&ret[at - 1]) < sort_key(e)) {
+        while (at > 0 && ret[at - 1].dst.bits < e->dst.bits) {
             ret[at] = ret[at - 1];
             at--;
         }
