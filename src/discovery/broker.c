@@ -188,6 +188,7 @@ int rn_broker_run(int out_fd, const struct rn_broker_options *options)
     rn_read_all_netns(&b, n_known);
     rn_read_nsids(&b);
     rn_read_files(&b);
+    rn_ask_engines(&b);
     tell_end(&b);
     err = rn_dump_flush(&b.out);
 out:

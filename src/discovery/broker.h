@@ -41,6 +41,7 @@ struct rn_found_mntns {
 struct rn_found_process {
     uint32_t pid, ppid;
     uint64_t net_ino, mnt_ino;
+    uint8_t engine; /* enum rn_map_engine_kind by the program's name; RN_ENGINE_OTHER: none */
     bool is_kernel_thread;
 };
 
@@ -96,6 +97,7 @@ void rn_find_hidden(struct rn_broker *b);
 void rn_read_all_netns(struct rn_broker *b, size_t first);
 void rn_read_nsids(struct rn_broker *b);
 void rn_read_files(struct rn_broker *b);
+void rn_ask_engines(struct rn_broker *b);
 
 /* ---- what they share ---- */
 

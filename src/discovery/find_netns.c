@@ -276,6 +276,14 @@ static uint64_t ns_ino(struct visit *v, const char *name)
     return rn_proc_ns_ino(v->dir_fd, name, &ino) < 0 ? 0 : ino;
 }
 
+/* Programs that serve Docker's REST API or podman's dialect of it. */
+static uint8_t engine_of(struct rn_view comm)
+{
+    if (rn_view_is(comm, "dockerd"))
+        return RN_ENGINE_DOCKER;
+    return rn_view_is(comm, "podman") ? RN_ENGINE_PODMAN : RN_ENGINE_OTHER;
+}
+
 static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint64_t mnt_ino)
 {
     struct rn_broker *b = v->b;
@@ -290,6 +298,7 @@ static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint6
         .ppid = stat->ppid,
         .net_ino = v->net_ino,
         .mnt_ino = mnt_ino,
+        .engine = engine_of(stat->comm),
         .is_kernel_thread = stat->flags & RN_PROC_PF_KTHREAD,
     };
     if (v->net_ino != 0)

@@ -39,6 +39,7 @@ static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
     rn_owners(&load);
     rn_portfwd(&load);
     rn_resolv(&load);
+    rn_engine_names(&load);
     if (err == RN_E_LIMIT)
         note_broken_stream(map, "larger than this program accepts: the picture is not whole");
     else if (err < 0 || !load.is_ended)
