@@ -21,6 +21,7 @@ printf '%s\n' "$headers" | xargs -P "$(nproc)" -I {} sh -c '
     src/base/* | src/wire/* | src/dev/* | src/stack/* | src/ip/* | src/sock/* | src/tcp/* | src/filter/* | src/save/*)
         platform= ;;
     include/*) platform= ;;
+    tests/*) platform="-D_GNU_SOURCE -DRN_SOURCE_DIR=\"\"" ;;
     *) platform=-D_GNU_SOURCE ;;
     esac
     printf "#include \"%s\"\n#include \"%s\"\ntypedef int not_empty;\n" "$PWD/$1" "$PWD/$1" |

@@ -12,7 +12,8 @@ import sys
 HOUSE = re.compile("/(" + "work|root|home" + r")/[a-z]")  # a path that exists on one machine only
 LATER = re.compile(r"\b(TO" + "DO|FIX" + "ME|XX" + "X)\\b")  # finish it, or open an issue
 SLASHES = re.compile(r"(^|[\s;{}])//")
-LIBC_PRINT = re.compile(r"\b(sprintf|vsprintf|strcpy|strcat|atoi|atol|sscanf|gets|alloca)\s*\(")
+LIBC_PRINT = re.compile(r"\b(sprintf|vsprintf|strcpy|strcat|atoi|atol|gets|alloca)\s*\(")
+SCANF_TEXT = re.compile(r'\bs?f?scanf\s*\(.*%[lhjz]*[s\[]')  # numbers of /proc are fine, text without a width is not
 TABS = re.compile(r"\t")
 STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|/\*.*?\*/')
 
@@ -41,6 +42,8 @@ def check_line(line, is_c):
     for pattern, why in ALL_TEXT:
         if pattern.search(line):
             return why
+    if is_c and SCANF_TEXT.search(line):
+        return "scanf of text without a width"
     code = STRING_OR_COMMENT.sub('""', line) if is_c else ""
     for pattern, why in C_ONLY if is_c else []:
         if pattern.search(code):

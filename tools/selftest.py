@@ -47,6 +47,8 @@ CASES = [
     ("words: later", "words", {"a.c": LATER}, "promise for later"),
     ("words: machine", "words", {"README.md": MACHINE_PATH}, "path of one machine"),
     ("words: libc", "words", {"a.c": "    strcpy(a, b);\n"}, "unbounded"),
+    ("words: scanf of text", "words", {"a.c": '    sscanf(line, "%u %s", &n, text);\n'}, "without a width"),
+    ("words: scanf of numbers", "words", {"a.c": '    sscanf(line, "%u %*s %lu", &n, &m);\n'}, None),
     ("headers: alone", "headers", {"src/base/a.h": GOOD}, None),
     ("headers: needs another", "headers", {"src/base/a.h": "#pragma once\nuint8_t f(void);\n"}, "compile alone"),
     ("headers: not twice", "headers", {"src/base/a.h": "struct a {\n    int b;\n};\n"}, "compile alone"),

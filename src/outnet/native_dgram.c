@@ -14,13 +14,6 @@
  * asked; and ICMP echo over ping sockets or, where only those are to be had, raw ones.
  */
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 #define CONTROL_BYTES  512
 #define ECHO_HDR_BYTES 8u
 #define RAW_IDENT      0x726eu /* identifier of echoes on a raw socket; replies to others are not ours */
