@@ -65,7 +65,7 @@ enum rn_sock_opt {
     RN_SO_REUSEPORT,        /* bool: several sockets share a port; flows are spread by hash */
     RN_SO_BROADCAST,        /* bool */
     RN_SO_KEEPALIVE,        /* bool */
-    RN_SO_LINGER_NS,        /* -1 off (default); 0: close sends RST */
+    RN_SO_LINGER_NS,        /* -1 off (default); 0: close sends RST; else what is unfinished then is reset */
     RN_SO_SNDBUF,           /* bytes; sets and fixes, as Linux (auto-tuning stops) */
     RN_SO_RCVBUF,           /* bytes; sets and fixes */
     RN_SO_RCVLOWAT,         /* bytes readable before RN_READABLE */

@@ -428,10 +428,8 @@ static void tcp_close(struct rn_sock *sock)
     }
     rn_tcp_conn_orphan(conn);
     conn->flags |= RN_TCPF_SHUT_WRITE;
-    if (conn->state == RN_TCP_FIN_WAIT_2)
-        rn_tcp_timers_fin_wait_2(conn);
-    else
-        rn_tcp_want_output(conn);
+    rn_tcp_timers_orphaned(conn);
+    rn_tcp_want_output(conn);
 }
 
 /* --- readiness -------------------------------------------------------------------------------------------------- */

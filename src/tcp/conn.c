@@ -153,6 +153,12 @@ static rn_seq make_isn(const struct rn_stack *stack, const struct rn_demux_key *
     return rn_seq_of((uint32_t)(clock + f));
 }
 
+void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn)
+{
+    conn->iss = isn;
+    conn->snd.una = conn->snd.nxt = conn->snd.max = isn;
+}
+
 uint32_t rn_tcp_ts_offset(const struct rn_stack *stack, const struct rn_demux_key *key)
 {
     return (uint32_t)rn_siphash24(&stack->secrets.tstamp, key, sizeof(*key));
@@ -196,13 +202,12 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
     rn_demux_remove(&stack->demux, &conn->sock.demux);
     conn->sock.demux.key = rn_tcp_key_of(&from, remote);
     /* Hashed before the NIC is known to the key: the secrets see the 4-tuple only. */
-    conn->iss = make_isn(stack, &conn->sock.demux.key);
+    rn_tcp_conn_start_at(conn, make_isn(stack, &conn->sock.demux.key));
     conn->ts_offset = rn_tcp_ts_offset(stack, &conn->sock.demux.key);
     conn->sock.demux.key.nic = local->nic;
     conn->sock.demux.kind = RN_TCP_NODE_CONN;
     conn->sock.demux.family_any = 0;
     conn->sock.demux.is_reuseport = false;
-    conn->snd.una = conn->snd.nxt = conn->snd.max = conn->iss;
     return rn_demux_add(&stack->demux, &conn->sock.demux);
 }
 

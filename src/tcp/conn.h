@@ -215,6 +215,8 @@ RN_MUST_USE int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *
 /* The connection is over: @err 0 for a clean end. Moves to CLOSED, tells the application (or frees an orphan at the end of
  * the turn). Never frees inline: callers may still look at conn->state. */
 void rn_tcp_conn_end(struct rn_tcp *conn, int err);
+/* Sends RST (where RFC 9293 §3.10.5 wants one) and ends @conn. */
+void rn_tcp_conn_abort(struct rn_tcp *conn, int err);
 static inline struct rn_tcp *rn_tcp_of(struct rn_sock *sock)
 {
     return rn_container_of(sock, struct rn_tcp, sock);
@@ -338,5 +340,6 @@ void rn_tcp_timers_ack_sent(struct rn_tcp *conn);
 void rn_tcp_timers_segment_received(struct rn_tcp *conn); /* keepalive restarts lazily */
 void rn_tcp_timers_keepalive_changed(struct rn_tcp *conn);
 void rn_tcp_timers_fin_wait_2(struct rn_tcp *conn); /* of an orphan */
+void rn_tcp_timers_orphaned(struct rn_tcp *conn);   /* SO_LINGER bounds what is left to do */
 void rn_tcp_timers_reorder(struct rn_tcp *conn, int64_t deadline_ns);
 void rn_tcp_timers_pace(struct rn_tcp *conn, int64_t departure_ns);

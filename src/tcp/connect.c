@@ -1,5 +1,6 @@
 #include "tcp/life.h"
 #include "tcp/reorder.h"
+#include "tcp/timewait.h"
 
 #include <runnel/err.h>
 
@@ -31,6 +32,19 @@ static struct rn_endpoint real_remote(const struct rn_endpoint *remote)
     return real;
 }
 
+/* RFC 6191: a name of ours in TIME-WAIT may be taken again when timestamps tell the old segments from the new. */
+static bool recycle_name(struct rn_tcp *conn, const struct rn_endpoint *local,
+                         const struct rn_endpoint *remote, rn_seq *ret_isn)
+{
+    struct rn_demux_key key = rn_tcp_key_of(local, remote);
+    struct rn_demux_node *node;
+
+    key.nic = local->nic;
+    node = rn_demux_find_exact(&conn->sock.stack->demux, &key);
+    return node != NULL && node->kind == RN_TCP_NODE_TIMEWAIT &&
+           rn_tcp_timewait_recycle(node, ret_isn);
+}
+
 /* The source address decides which ports are free, so the way is looked up first. */
 static int choose_source(struct rn_tcp *conn, struct rn_endpoint *local,
                          const struct rn_endpoint *remote)
@@ -50,6 +64,8 @@ int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
     struct rn_tcp *conn = rn_tcp_of(sock);
     struct rn_endpoint to = real_remote(remote);
     struct rn_endpoint local = rn_sock_local(sock);
+    rn_seq isn = { 0 };
+    bool has_isn;
     int err;
 
     err = check_connectable(conn, remote);
@@ -64,9 +80,12 @@ int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
             return err;
         local.port = sock->claim->port;
     }
+    has_isn = recycle_name(conn, &local, &to, &isn);
     err = rn_tcp_conn_name(conn, &local, &to);
     if (err < 0)
         return err == RN_E_EXISTS ? RN_E_PORT_IN_USE : err;
+    if (has_isn)
+        rn_tcp_conn_start_at(conn, isn);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
     rn_tcp_move(conn, RN_TCP_EV_OPEN_ACTIVE);
     rn_tcp_send_syn(conn);

@@ -39,12 +39,12 @@ static inline uint32_t rn_tcp_clock_ms(const struct rn_stack *stack)
     return (uint32_t)(rn_stack_now_ns(stack) / RN_NS_PER_MS);
 }
 
+/* Our first sequence number, before anything was sent. */
+void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn);
 /* Stops timers and output, drops the send queue: what is left is only the receive queue. */
 void rn_tcp_conn_quiesce(struct rn_tcp *conn);
 /* The application has closed: the connection owns itself from now on. */
 void rn_tcp_conn_orphan(struct rn_tcp *conn);
-/* Sends RST (where RFC 9293 §3.10.5 wants one) and ends @conn. */
-void rn_tcp_conn_abort(struct rn_tcp *conn, int err);
 
 /* connect.c */
 int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote);

@@ -37,10 +37,8 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
 
 static void take_syn(struct rn_tcp *conn, const struct rn_tcp_syn *syn)
 {
-    if (syn->has_isn) {
-        conn->iss = syn->isn;
-        conn->snd.una = conn->snd.nxt = conn->snd.max = conn->iss;
-    }
+    if (syn->has_isn)
+        rn_tcp_conn_start_at(conn, syn->isn);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
     rn_tcp_rcv_start(conn, syn->seq);
     rn_tcp_opts_negotiate(conn, &syn->opts);

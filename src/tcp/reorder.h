@@ -28,6 +28,13 @@ struct rn_tcp_rx {
 /* NULL without memory: everything here can be done without. */
 struct rn_tcp_rx *rn_tcp_rx_of(struct rn_tcp *conn);
 bool rn_tcp_reorder_is_empty(const struct rn_tcp *conn);
+/* Data or a FIN lies beyond a hole. */
+static inline bool rn_tcp_reorder_waits(const struct rn_tcp *conn)
+{
+    const struct rn_tcp_rx *rx = conn->rcv.rx;
+
+    return rx != NULL && (rx->islands.root != NULL || rx->has_fin);
+}
 /* Keeps [seg->seq, +data_len), which begins beyond rcv.nxt; what was here already is cut off. Takes seg->pkt. Returns
  * false when all of it was here (seg->pkt is dropped). */
 bool rn_tcp_reorder_add(struct rn_tcp *conn, struct rn_tcp_seg *seg);

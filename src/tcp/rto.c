@@ -133,7 +133,6 @@ void rn_tcp_syn_fired(struct rn_tcp *conn)
     if (conn->state != RN_TCP_SYN_SENT && conn->state != RN_TCP_SYN_RCVD)
         return;
     if (conn->syn_retries >= most) {
-        conn->sock.stack->stats.tcp_attempt_fails++;
         rn_tcp_conn_end(conn, RN_E_TIMED_OUT);
         return;
     }

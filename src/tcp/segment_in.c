@@ -333,7 +333,7 @@ static bool is_predicted(const struct rn_tcp *conn, const struct rn_tcp_seg *seg
 {
     if ((seg->flags & (0x1ff & ~RN_TCP_PSH)) != RN_TCP_ACK || conn->state != RN_TCP_ESTABLISHED)
         return false;
-    if (!rn_seq_eq(seg->seq, conn->rcv.nxt) || conn->rcv.rx != NULL)
+    if (!rn_seq_eq(seg->seq, conn->rcv.nxt) || rn_tcp_reorder_waits(conn))
         return false;
     if (rn_seq_lt(seg->ack, conn->snd.una) || rn_seq_gt(seg->ack, conn->snd.max))
         return false;

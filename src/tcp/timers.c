@@ -164,8 +164,12 @@ static void fire_keepalive(struct rn_tcp *conn)
 
 static void fire_life(struct rn_tcp *conn)
 {
-    if (conn->state == RN_TCP_FIN_WAIT_2 && (conn->sock.flags & RN_SOCK_ORPHAN) != 0)
+    bool is_orphan = (conn->flags & RN_TCPF_ORPHAN) != 0;
+
+    if (is_orphan && conn->state == RN_TCP_FIN_WAIT_2)
         rn_tcp_conn_end(conn, 0);
+    else if (is_orphan && rn_tcp_cold_get(conn)->linger_ns > 0)
+        rn_tcp_conn_abort(conn, RN_E_TIMED_OUT);
     else if (conn->state != RN_TCP_CLOSED && conn->state != RN_TCP_LISTEN)
         fire_keepalive(conn);
 }
@@ -327,6 +331,14 @@ void rn_tcp_timers_keepalive_changed(struct rn_tcp *conn)
 void rn_tcp_timers_fin_wait_2(struct rn_tcp *conn)
 {
     arm_in(conn, RN_TCP_T_LIFE, rn_tcp_cold_get(conn)->linger2_ns);
+}
+
+void rn_tcp_timers_orphaned(struct rn_tcp *conn)
+{
+    if (conn->state == RN_TCP_FIN_WAIT_2)
+        rn_tcp_timers_fin_wait_2(conn);
+    else if (rn_tcp_cold_get(conn)->linger_ns > 0)
+        arm_in(conn, RN_TCP_T_LIFE, rn_tcp_cold_get(conn)->linger_ns);
 }
 
 void rn_tcp_timers_reorder(struct rn_tcp *conn, int64_t deadline_ns)
