@@ -43,6 +43,7 @@ struct tcp_fixture {
     uint32_t our_ts;
     bool knows_our_isn;
     bool knows_our_ts;
+    bool is_starved; /* allocations fail: what the test itself cannot build is a lost packet */
     uint8_t tos;     /* of what the peer sends */
     unsigned events; /* of the sockets that fix_watch was asked for, collected */
 };
@@ -125,7 +126,7 @@ static inline void fix_collect(struct tcp_fixture *f)
 
     while (rn_nic_take_output(f->nic, &sent, 64) > 0) {
         while ((pkt = rn_pktq_pop(&sent)) != NULL)
-            assert_true(rn_gso_conform(&f->dev, pkt, &f->out) >= 0);
+            assert_true(rn_gso_conform(&f->dev, pkt, &f->out) >= 0 || f->is_starved);
     }
 }
 
@@ -321,8 +322,9 @@ static inline void fix_peer_seg(struct tcp_fixture *f, const struct seg_text *s)
     struct rn_pktq in = { 0 };
     struct rn_pkt *pkt = fix_build(f, s);
 
-    assert_non_null(pkt);
-    rn_pktq_push(&in, pkt);
+    assert_true(pkt != NULL || f->is_starved);
+    if (pkt != NULL)
+        rn_pktq_push(&in, pkt);
     rn_turn_begin(&f->t.turn, f->t.turn.now_ns);
     rn_nic_input(f->nic, &in);
     rn_turn_end(&f->t.turn);
