@@ -80,6 +80,7 @@ static void fini(struct rn_broker *b)
         close(b->proc_fd);
     if (b->progress != NULL && b->progress != MAP_FAILED)
         munmap(b->progress, sizeof(*b->progress));
+    rn_known_socks_fini(b);
     rn_dump_writer_fini(&b->out);
     rn_arena_free(&b->arena);
 }
@@ -179,6 +180,7 @@ int rn_broker_run(int out_fd, const struct rn_broker_options *options)
     tell_host(&b);
     tell_missing_caps(&b);
     rn_find_processes(&b);
+    rn_known_socks_init(&b);
     rn_find_binds(&b);
     rn_tell_netns(&b, 0);
     n_known = b.n_netns;

@@ -80,6 +80,8 @@ struct rn_broker {
     size_t n_processes;
     struct rn_found_sock *socks;
     size_t n_socks;
+    uint32_t *known_socks; /* shared memory, see known_socks.c */
+    size_t n_known_slots;
     uint32_t n_ns_refused;  /* processes whose namespaces could not be read */
     uint32_t n_fds_refused; /* ... whose descriptors could not be read */
 };
@@ -100,6 +102,12 @@ void rn_read_files(struct rn_broker *b);
 void rn_ask_engines(struct rn_broker *b);
 
 /* ---- what they share ---- */
+
+/* Sockets that a visit has listed. Call it when all descriptors are known. */
+void rn_known_socks_init(struct rn_broker *b);
+void rn_known_socks_fini(struct rn_broker *b);
+void rn_known_socks_add(struct rn_broker *b, uint32_t ino);
+bool rn_known_socks_has(const struct rn_broker *b, uint64_t ino);
 
 /* The namespace @ino, added if it is new. NULL without memory. */
 struct rn_found_netns *rn_found_netns(struct rn_broker *b, uint64_t ino);

@@ -65,6 +65,8 @@ void rn_find_hidden(struct rn_broker *b)
     int pidfd = -1;
 
     for (size_t i = 0; i < b->n_socks; i++) {
+        if (rn_known_socks_has(b, b->socks[i].ino))
+            continue;
         if (b->socks[i].pid != pid) {
             if (pidfd >= 0)
                 close(pidfd);

@@ -26,7 +26,8 @@ static void read_speed(int fd, const char *name, uint32_t *ret_speed, uint8_t *r
     *ret_duplex = UINT8_MAX;
     if (ethtool(fd, name, &cmd) < 0)
         return;
-    *ret_speed = ethtool_cmd_speed(&cmd);
+    *ret_speed = (uint32_t)cmd.speed_hi << 16 |
+                 cmd.speed; /* the header's own helper shifts a signed number */
     *ret_duplex = cmd.duplex;
 }
 

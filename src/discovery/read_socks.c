@@ -6,6 +6,9 @@
 #include "host/sockdiag.h"
 
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/packet_diag.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -24,47 +27,49 @@ static void read_sockstat(struct rn_broker *b, struct rn_sockstat *stat)
     }
 }
 
-static void count_message(struct rn_view message, void *arg)
-{
-    (void)message;
-    (*(uint32_t *)arg)++;
-}
-
 struct diag {
     struct rn_visit *v;
     struct rn_nl nl;
     struct rn_sockstat stat;
+    size_t inode_at; /* in the answers of the question that is asked */
+    uint32_t n_answers;
 };
 
-static void ask(struct diag *d, struct rn_nl_msg *msg, enum rn_dump_table table, const char *what)
+static void watch_sock(struct rn_view message, void *arg)
 {
-    int err =
-        rn_visit_dump(d->v, &(struct rn_visit_ask){ .nl = &d->nl, .msg = msg, .table = table });
+    struct diag *d = arg;
 
+    d->n_answers++;
+    rn_known_socks_add(d->v->b, rn_nl_u32_at(message, d->inode_at));
+}
+
+/* Returns how many sockets it listed. */
+static uint32_t ask(struct diag *d, struct rn_nl_msg *msg, enum rn_dump_table table,
+                    const char *what)
+{
+    struct rn_visit_ask a = {
+        .nl = &d->nl, .msg = msg, .table = table, .watch = watch_sock, .arg = d
+    };
+    int err;
+
+    d->n_answers = 0;
+    err = rn_visit_dump(d->v, &a);
     /* ENOENT: this kernel has no diag module for it. */
     if (err < 0 && err != rn_err_from_errno(ENOENT))
         rn_visit_note(d->v, what, err, NULL);
+    return d->n_answers;
 }
 
 /* Listeners are few and cheap to find; the walk over connections is made only if there are any. */
 static void ask_tcp(struct diag *d)
 {
     struct rn_nl_msg msg;
-    uint32_t n_listen = 0;
-    int err;
+    uint32_t n_listen;
 
     if (d->stat.tcp == 0 && d->stat.tcp_time_wait == 0)
         return;
     rn_sockdiag_ask_tcp(&msg, RN_SOCKDIAG_LISTEN);
-    err = rn_visit_dump(d->v, &(struct rn_visit_ask){ .nl = &d->nl,
-                                                      .msg = &msg,
-                                                      .table = RN_TABLE_TCP,
-                                                      .watch = count_message,
-                                                      .arg = &n_listen });
-    if (err < 0) {
-        rn_visit_note(d->v, "TCP sockets", err, NULL);
-        return;
-    }
+    n_listen = ask(d, &msg, RN_TABLE_TCP, "TCP sockets");
     if (d->stat.tcp <= n_listen && d->stat.tcp_time_wait == 0)
         return;
     rn_sockdiag_ask_tcp(&msg, RN_SOCKDIAG_ALL & ~RN_SOCKDIAG_LISTEN);
@@ -85,8 +90,10 @@ static void ask_local(struct diag *d)
 {
     struct rn_nl_msg msg;
 
+    d->inode_at = offsetof(struct unix_diag_msg, udiag_ino);
     rn_sockdiag_ask_unix(&msg);
     ask(d, &msg, RN_TABLE_UNIX, "unix sockets");
+    d->inode_at = offsetof(struct packet_diag_msg, pdiag_ino);
     rn_sockdiag_ask_packet(&msg);
     ask(d, &msg, RN_TABLE_PACKET, "packet sockets");
 }
@@ -105,7 +112,7 @@ static void copy_procnet(struct rn_visit *v, const char *name, enum rn_dump_tabl
 
 void rn_visit_socks(struct rn_visit *v)
 {
-    struct diag d = { .v = v };
+    struct diag d = { .v = v, .inode_at = offsetof(struct inet_diag_msg, idiag_inode) };
     uint32_t n_counted;
     int err;
 
