@@ -96,7 +96,7 @@ static int run(int argc, char **argv)
         return RN_EXIT_OK;
     }
     hint_about_proxies(&opts);
-    return rn_supervise(&supervise);
+    return rn_run_supervise(&supervise);
 }
 
 static const char *const examples[] = { "runnel run -- curl http://example.com/",

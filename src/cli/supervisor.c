@@ -298,7 +298,7 @@ static int run(struct rn_supervisor *s)
     return rn_exit_of_wait(s->status);
 }
 
-int rn_supervise(const struct rn_supervisor_opts *opts)
+int rn_run_supervise(const struct rn_supervisor_opts *opts)
 {
     struct rn_supervisor *s = calloc(1, sizeof(*s));
     int status = RN_EXIT_RUN_FAILED;

@@ -14,4 +14,4 @@ struct rn_supervisor_opts {
 };
 
 /* Runs the command to its end. Complaints are on stderr. Returns the exit status of `runnel run`. */
-int rn_supervise(const struct rn_supervisor_opts *opts);
+int rn_run_supervise(const struct rn_supervisor_opts *opts);

@@ -9,8 +9,11 @@ struct rn_draw {
     unsigned width; /* columns of a line, at least 20; 0: lines are never cut */
     enum rn_charset charset;
     bool has_color;
-    bool is_verbose; /* every route, rule, neighbour and socket */
-    bool is_pretty;  /* JSON over several lines */
+    bool is_verbose;     /* every route, rule, neighbour and socket */
+    bool is_pretty;      /* JSON over several lines */
+    const char *version; /* of the program, for documents that name their maker; NULL: unknown */
+    const char *(*service_name)(uint16_t port,
+                                const char *proto); /* NULL: services have no names */
 };
 
 /* What could not be read is in each of them. */

@@ -2,6 +2,7 @@
 
 #include "discovery/name.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,28 @@ struct rn_map_netns *rn_select_find(const struct rn_map *map, const char *text, 
     if (ret_n != NULL)
         *ret_n = n;
     return n == 1 ? found : NULL;
+}
+
+static struct rn_map_netns *current(const struct rn_map *map)
+{
+    for (size_t i = 0; i < map->n_netns; i++) {
+        if (map->netns[i]->is_current)
+            return map->netns[i];
+    }
+    return map->n_netns != 0 ? map->netns[0] : NULL;
+}
+
+struct rn_map_link *rn_select_find_link(const struct rn_map *map, const char *text)
+{
+    const char *at = strrchr(text, '@');
+    struct rn_map_netns *ns = at != NULL ? rn_select_find(map, at + 1, NULL) : current(map);
+    char name[64];
+
+    if (ns == NULL || (at != NULL && (size_t)(at - text) >= sizeof(name)))
+        return NULL;
+    (void)snprintf(name, sizeof(name), "%.*s", at != NULL ? (int)(at - text) : (int)strlen(text),
+                   text);
+    return rn_model_link_by_name(ns, name);
 }
 
 static uint8_t ip_proto_of(const struct rn_map_sock *s)

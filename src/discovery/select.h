@@ -20,3 +20,5 @@ bool rn_select_fwd(const struct rn_select *sel, const struct rn_map_fwd *fwd);
  * container's name or start of its id, or a title as drawn. NULL: none; @ret_n (may be NULL) tells how many fit, and of
  * several none is taken. */
 struct rn_map_netns *rn_select_find(const struct rn_map *map, const char *text, size_t *ret_n);
+/* "eth0" of the present namespace, or "eth0@web". NULL: none. */
+struct rn_map_link *rn_select_find_link(const struct rn_map *map, const char *text);

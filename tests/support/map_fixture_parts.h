@@ -268,6 +268,7 @@ static inline void fx_forwards(struct map_fixture *f)
     fwd->port_from = fwd->port_to = 8080;
     fwd->to = fx_addr("172.18.0.2");
     fwd->to_port_from = fwd->to_port_to = 80;
+    fwd->hooks = 1 | 8;
     fwd->origin = RN_FWD_IPTABLES;
     fwd->rule = "ip nat DOCKER handle 12";
     fwd->to_netns = f->web;
@@ -280,6 +281,7 @@ static inline void fx_forwards(struct map_fixture *f)
     fwd->port_from = fwd->port_to = 8053;
     fwd->to = fx_addr("10.88.0.5");
     fwd->to_port_from = fwd->to_port_to = 53;
+    fwd->hooks = 1 | 8;
     fwd->origin = RN_FWD_IPTABLES;
     fwd->rule = "ip nat NETAVARK-DN-1 handle 3";
     fwd->to_netns = f->dns;
@@ -292,6 +294,7 @@ static inline void fx_forwards(struct map_fixture *f)
     fwd->port_from = 9000;
     fwd->port_to = 9010;
     fwd->to = fx_addr("10.66.0.5");
+    fwd->hooks = 1 | 8;
     fwd->origin = RN_FWD_NFT;
     fwd->rule = "ip gate in handle 4";
     fwd->why = "no namespace on this machine has 10.66.0.5";
