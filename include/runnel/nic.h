@@ -8,7 +8,8 @@ struct rn_device; /* a packet device: device.h */
 enum rn_nic_flag {
     RN_NIC_PROMISCUOUS = 1 << 0, /* accept packets to any address (forwarders, gates) */
     RN_NIC_SPOOFING = 1 << 1,    /* allow sending from addresses that are not ours */
-    RN_NIC_NO_DAD = 1 << 2,      /* addresses are usable at once */
+    RN_NIC_NO_DAD =
+        1 << 2, /* IPv6 addresses on Ethernet are usable at once, not after a second (RFC 4862) */
 };
 
 struct rn_nic_opts {

@@ -65,7 +65,7 @@ static struct rn_nic_verdict judge_dst(const struct rn_nic *nic, struct rn_addr 
     if (rn_addr_is_multicast(dst))
         return is_promiscuous || rn_group_is_joined(nic, dst) ? fate(RN_IP_MANY)
                                                               : drop(RN_DROP_NOT_JOINED);
-    if (rn_stack_find_addr(stack, dst, rn_addr_is_link_local(dst) ? nic->id : 0) != NULL)
+    if (rn_stack_find_usable(stack, dst, rn_addr_is_link_local(dst) ? nic->id : 0) != NULL)
         return fate(RN_IP_OURS);
     if (is_promiscuous)
         return fate(RN_IP_FOREIGN);
@@ -100,5 +100,5 @@ const struct rn_nic_verdict *rn_ip_judge(struct rn_nic *nic, struct rn_addr src,
 
 bool rn_ip_is_local(const struct rn_stack *stack, struct rn_addr addr, uint16_t nic)
 {
-    return rn_stack_find_addr(stack, addr, nic) != NULL;
+    return rn_stack_find_usable(stack, addr, nic) != NULL;
 }

@@ -29,7 +29,7 @@ static struct rn_nic *nic_of_scoped(const struct rn_stack *stack, const struct r
 
     if (out->nic != 0)
         return rn_nic_find(stack, out->nic);
-    own = rn_addr_is_none(out->src) ? NULL : rn_stack_find_addr(stack, out->src, 0);
+    own = rn_addr_is_none(out->src) ? NULL : rn_stack_find_usable(stack, out->src, 0);
     if (own != NULL)
         return own->nic;
     route = rn_routes_find(stack, out->dst, 0);
@@ -91,13 +91,13 @@ static int look_up_route(struct rn_stack *stack, struct rn_flow *flow, const str
 static int look_up(struct rn_stack *stack, struct rn_flow *flow, const struct rn_ip_out *out,
                    struct rn_addr *hint)
 {
-    const struct rn_nic_addr *own = rn_stack_find_addr(stack, out->dst, out->nic);
+    const struct rn_nic_addr *own = rn_stack_find_usable(stack, out->dst, out->nic);
 
     if (out->nic != 0 && rn_nic_find(stack, out->nic) == NULL)
         return RN_E_NO_NIC;
     /* Bound to another NIC, yet to ourselves. */
     if (own == NULL && out->nic != 0 && !is_scoped(out->dst))
-        own = rn_stack_find_addr(stack, out->dst, 0);
+        own = rn_stack_find_usable(stack, out->dst, 0);
     if (own == NULL)
         return look_up_route(stack, flow, out, hint);
     flow->nic = own->nic;
@@ -114,7 +114,7 @@ static int choose_source(const struct rn_stack *stack, const struct rn_flow *flo
     bool is_free = out->is_spoofed || (flow->nic->flags & RN_NIC_SPOOFING) != 0;
 
     if (!rn_addr_is_none(out->src)) {
-        if (!is_free && rn_stack_find_addr(stack, out->src, 0) == NULL)
+        if (!is_free && rn_stack_find_usable(stack, out->src, 0) == NULL)
             return RN_E_BAD_LOCAL_ADDR;
         *src = out->src;
         return RN_OK;

@@ -60,7 +60,7 @@ static bool count_hop4(struct rn_pkt *pkt, size_t hdr_len)
     return true;
 }
 
-/* A router that would have to cut says so instead: every sender of today does path MTU discovery. */
+/* RFC 1191 §4, RFC 8200 §5: who sent it must make it smaller. */
 static bool fits(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_flow *flow)
 {
     if (rn_pkt_wire_len(pkt) <= flow->mtu)
@@ -68,6 +68,29 @@ static bool fits(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_flow *f
     rn_icmp_send_error(nic, pkt, RN_ICMP_TOO_BIG, flow->mtu);
     rn_pkt_drop(pkt, RN_DROP_TOO_BIG);
     return false;
+}
+
+/* RFC 791 §3.2: whole packets without DF and options. Fragments of fragments are refused like DF. */
+static bool may_cut(const struct rn_pkt *pkt, const struct rn_ipv4_hdr *hdr,
+                    const struct rn_flow *flow)
+{
+    return rn_pkt_wire_len(pkt) > flow->mtu && !hdr->dont_fragment && !rn_ipv4_is_fragment(hdr) &&
+           hdr->hdr_len == RN_IPV4_HDR_BYTES && pkt->gso == RN_GSO_NONE;
+}
+
+/* Consumes @pkt. */
+static void forward_cut(struct rn_nic *nic, const struct rn_flow *flow, struct rn_ip_out *out,
+                        struct rn_pkt *pkt)
+{
+    struct rn_ip_tx tx = {
+        .stack = nic->stack, .flow = flow, .out = out, .src = out->src, .mtu = flow->mtu
+    };
+
+    out->ttl--;
+    rn_pkt_pull(pkt, RN_IPV4_HDR_BYTES);
+    pkt->flags = RN_PKT_FORWARDED;
+    nic->stack->stats.ip_forwarded++;
+    (void)rn_ipv4_output(&tx, pkt);
 }
 
 void rn_ipv4_forward(struct rn_nic *nic, struct rn_pkt *pkt, struct rn_addr src, struct rn_addr dst)
@@ -82,9 +105,12 @@ void rn_ipv4_forward(struct rn_nic *nic, struct rn_pkt *pkt, struct rn_addr src,
     }
     out.proto = hdr.proto;
     out.ttl = hdr.ttl;
+    out.tos = hdr.tos;
     if (!find_way(nic, pkt, &out, &flow))
         return;
-    if (fits(nic, pkt, &flow)) {
+    if (may_cut(pkt, &hdr, &flow)) {
+        forward_cut(nic, &flow, &out, pkt);
+    } else if (fits(nic, pkt, &flow)) {
         if (count_hop4(pkt, hdr.hdr_len))
             send_on(nic, &flow, &out, pkt);
         else

@@ -1,3 +1,4 @@
+#include "ip/dad.h"
 #include "ip/exthdr.h"
 #include "ip/forward.h"
 #include "ip/ip.h"
@@ -80,4 +81,6 @@ const struct rn_l3_ops rn_ipv6_ops = {
     .input = ipv6_input,
     .solicit = rn_nd_solicit,
     .unreachable = unreachable,
+    .addr_added = rn_dad_start,
+    .addr_removed = rn_dad_stop,
 };

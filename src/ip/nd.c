@@ -1,6 +1,7 @@
 #include "ip/nd.h"
 
 #include "base/checksum.h"
+#include "ip/dad.h"
 #include "stack/neigh.h"
 #include "wire/eth.h"
 #include "wire/icmp6.h"
@@ -59,6 +60,18 @@ void rn_nd_solicit(struct rn_nic *nic, struct rn_addr target, const struct rn_ma
     send(nic, &env, &w);
 }
 
+void rn_nd_probe(struct rn_nic *nic, struct rn_addr addr)
+{
+    uint8_t bytes[MSG_MAX_BYTES];
+    struct rn_writer w = rn_writer_of(bytes, sizeof(bytes));
+    struct rn_ndp_ns ns = { .target = addr };
+    struct envelope env = { .dst = rn_ndp_solicited_node(addr) };
+
+    env.to = rn_mac_of_group(env.dst);
+    rn_ndp_ns_emit(&ns, &w);
+    send(nic, &env, &w);
+}
+
 /* RFC 4861 §7.2.4; to an asker without an address it goes to everybody. */
 static void advertise(struct rn_nic *nic, struct rn_addr target, struct rn_addr asker,
                       const struct rn_mac *to)
@@ -99,6 +112,7 @@ static bool on_solicit(struct rn_nic *nic, struct rn_view msg, const struct rn_i
 {
     struct rn_neigh_news news = { .addr = ip->src, .may_create = true, .may_override = true };
     bool is_probe = rn_addr_is_any(ip->src);
+    struct rn_nic_addr *own;
     struct rn_view options;
     struct rn_ndp_ns ns;
 
@@ -108,8 +122,14 @@ static bool on_solicit(struct rn_nic *nic, struct rn_view msg, const struct rn_i
     /* §7.1.1: who has no address yet asks the group, without a link-layer option. */
     if (is_probe && (news.has_mac || !rn_addr_eq(ip->dst, rn_ndp_solicited_node(ns.target))))
         return false;
-    if (rn_nic_find_addr(nic, ns.target) == NULL)
+    own = rn_nic_find_addr(nic, ns.target);
+    if (own == NULL)
         return true;
+    if (own->state == RN_ADDR_TENTATIVE) { /* RFC 4862 §5.4.3 */
+        if (is_probe)
+            rn_dad_fail(own);
+        return true;
+    }
     if (!is_probe)
         rn_neigh_learn(nic->neigh[RN_L3_V6], &news);
     if (news.has_mac || is_probe) {
@@ -128,6 +148,7 @@ static bool on_solicit(struct rn_nic *nic, struct rn_view msg, const struct rn_i
 static bool on_advert(struct rn_nic *nic, struct rn_view msg, const struct rn_ip_in *ip)
 {
     struct rn_neigh_news news = { 0 };
+    struct rn_nic_addr *own;
     struct rn_view options;
     struct rn_ndp_na na;
 
@@ -135,8 +156,12 @@ static bool on_advert(struct rn_nic *nic, struct rn_view msg, const struct rn_ip
         return false;
     if (ip->is_to_many && na.is_solicited)
         return false;
-    if (rn_nic_find_addr(nic, na.target) != NULL) {
-        nic->stack->drops.n[RN_DROP_DUP_ADDRESS]++;
+    own = rn_nic_find_addr(nic, na.target);
+    if (own != NULL) {
+        if (own->state == RN_ADDR_TENTATIVE)
+            rn_dad_fail(own);
+        else
+            nic->stack->drops.n[RN_DROP_DUP_ADDRESS]++;
         return true;
     }
     news.addr = na.target;

@@ -20,6 +20,8 @@ struct rn_nic_addr {
     struct rn_addr addr;
     uint8_t bits;
     uint8_t state; /* enum rn_addr_state */
+    uint8_t dad_probes;
+    struct rn_timer dad; /* duplicate address detection, while TENTATIVE */
 };
 
 /* What the network layer found out about a pair of addresses on a NIC, so that a conversation asks once. */
@@ -96,9 +98,12 @@ static inline struct rn_neigh_cache *rn_nic_neigh(const struct rn_nic *nic, stru
     return nic->neigh[rn_addr_is_v4(addr) ? RN_L3_V4 : RN_L3_V6];
 }
 /* --- nic_addr.c ---------------------------------------------------------------------------------------------- */
-/* Who has @addr: on NIC @nic_id, or on any if 0. Loopback NICs have all of 127/8. NULL: nobody. */
+/* Who has @addr, tentative or not: on NIC @nic_id, or on any if 0. Loopback NICs have all of 127/8. NULL: nobody. */
 struct rn_nic_addr *rn_stack_find_addr(const struct rn_stack *stack, struct rn_addr addr,
                                        uint16_t nic_id);
+/* The same, of addresses that may be used. */
+struct rn_nic_addr *rn_stack_find_usable(const struct rn_stack *stack, struct rn_addr addr,
+                                         uint16_t nic_id);
 /* Is @addr the broadcast address of a prefix on @nic, or 255.255.255.255? */
 bool rn_nic_is_broadcast(const struct rn_nic *nic, struct rn_addr addr);
 /* Frees every address; on-link routes go too. */

@@ -35,6 +35,14 @@ struct rn_nic_addr *rn_stack_find_addr(const struct rn_stack *stack, struct rn_a
     return own;
 }
 
+struct rn_nic_addr *rn_stack_find_usable(const struct rn_stack *stack, struct rn_addr addr,
+                                         uint16_t nic_id)
+{
+    struct rn_nic_addr *own = rn_stack_find_addr(stack, addr, nic_id);
+
+    return own != NULL && own->state != RN_ADDR_TENTATIVE ? own : NULL;
+}
+
 struct rn_nic_addr *rn_nic_find_addr(const struct rn_nic *nic, struct rn_addr addr)
 {
     return rn_stack_find_addr(nic->stack, addr, nic->id);
@@ -103,6 +111,15 @@ static void unlink_addr(struct rn_nic_addr *own)
     rn_stack_routes_changed(stack);
 }
 
+/* RFC 4862 §5.4; ARP has no such rule that hosts keep, and links without addresses nobody to ask. */
+static enum rn_addr_state first_state(const struct rn_nic *nic, struct rn_addr addr)
+{
+    bool may_clash = !rn_addr_is_v4(addr) && nic->device->link_type == RN_LINK_ETHERNET &&
+                     !rn_nic_is_loopback(nic) && (nic->flags & RN_NIC_NO_DAD) == 0;
+
+    return may_clash ? RN_ADDR_TENTATIVE : RN_ADDR_PREFERRED;
+}
+
 int rn_nic_add_addr(struct rn_nic *nic, struct rn_addr addr, unsigned prefix_bits)
 {
     struct rn_stack *stack = nic->stack;
@@ -121,7 +138,7 @@ int rn_nic_add_addr(struct rn_nic *nic, struct rn_addr addr, unsigned prefix_bit
     own->nic = nic;
     own->addr = addr;
     own->bits = (uint8_t)prefix_bits;
-    own->state = RN_ADDR_PREFERRED;
+    own->state = (uint8_t)first_state(nic, addr);
     rn_list_push_back(&nic->addrs, &own->link);
     rn_hash_insert(&stack->own_addrs, &own->hash, hash_addr(stack, addr));
     err = add_on_link_route(own);

@@ -15,8 +15,9 @@ static const struct rn_mac evil = { { 2, 0, 0, 0, 0, 0x66 } };
 
 static void init(struct rn_test_host *h)
 {
-    rn_test_host_init(
-        h, &(struct rn_test_host_opts){ .protos = &rn_protos_all, .link_type = RN_LINK_ETHERNET });
+    rn_test_host_init(h, &(struct rn_test_host_opts){ .protos = &rn_protos_all,
+                                                      .link_type = RN_LINK_ETHERNET,
+                                                      .nic_flags = RN_NIC_NO_DAD });
     rn_test_host_run(h, 1);
     rn_pktq_free_all(&h->out); /* the announcement of our address */
 }
