@@ -69,6 +69,8 @@ struct rn_l4_ops {
     void (*detach)(struct rn_stack *stack, void *state);
     /* Consumes @pkt. */
     void (*input)(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
+    /* The stack's socket memory was full and has room again: who waits for it goes on. May be NULL. */
+    void (*relieved)(struct rn_stack *stack, void *state);
     /* An ICMP error for a conversation of this protocol; may be NULL. */
     void (*error)(struct rn_stack *stack, const struct rn_icmp_err *err);
 };

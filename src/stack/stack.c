@@ -205,6 +205,16 @@ static void init_limits(struct rn_stack *stack)
     rn_bucket_init(&stack->rst_bucket, opts->icmp_rate_per_s, opts->icmp_burst, now_ns);
 }
 
+static void relieve(struct rn_task *task)
+{
+    struct rn_stack *stack = rn_container_of(task, struct rn_stack, relief);
+
+    for (unsigned i = 0; i < RN_L4_MAX && stack->protos->l4[i] != NULL; i++) {
+        if (stack->protos->l4[i]->relieved != NULL)
+            stack->protos->l4[i]->relieved(stack, stack->l4_state[i]);
+    }
+}
+
 int rn_stack_new(struct rn_stack **ret, struct rn_turn *turn, const struct rn_stack_opts *opts)
 {
     const struct rn_alloc *alloc = rn_turn_alloc(turn);
@@ -217,6 +227,7 @@ int rn_stack_new(struct rn_stack **ret, struct rn_turn *turn, const struct rn_st
     if (stack == NULL)
         return RN_E_NOMEM;
     stack->turn = turn;
+    stack->relief.run = relieve;
     stack->alloc = alloc;
     stack->opts = *opts;
     stack->protos = opts->protos;
@@ -246,6 +257,7 @@ struct rn_stack *rn_stack_free(struct rn_stack *stack)
         return NULL;
     detach_conversations(stack);
     rn_turn_unschedule(&stack->loop_task);
+    rn_turn_unschedule(&stack->relief);
     rn_pktq_free_all(&stack->looped);
     free_nics(stack);
     detach_networks(stack);
@@ -271,7 +283,14 @@ enum rn_pressure rn_stack_pressure(const struct rn_stack *stack)
     return stack->sock_bytes >= max / 4 * 3 ? RN_PRESSURE_HIGH : RN_PRESSURE_NONE;
 }
 
+/* Relief comes at three quarters, not at the limit, so that those who go on find more than one segment's room. */
 void rn_stack_charge(struct rn_stack *stack, int64_t bytes)
 {
     stack->sock_bytes += (size_t)bytes;
+    if (stack->sock_bytes >= stack->opts.sock_max_bytes) {
+        stack->was_full = true;
+    } else if (stack->was_full && rn_stack_pressure(stack) == RN_PRESSURE_NONE) {
+        stack->was_full = false;
+        rn_turn_schedule(stack->turn, RN_PHASE_EVENT, &stack->relief);
+    }
 }
