@@ -27,6 +27,7 @@ struct engine {
     const struct rn_found_process *process;
     uint32_t uid;
     int root_fd;
+    const char *api_path; /* the one being asked */
     struct {
         char text[108];
     } paths[PATHS_MAX];
@@ -95,35 +96,42 @@ static void note_engine(struct rn_broker *b, const char *path, int err)
                               .seq = RN_DUMP_NO_SEQ, .what = "engine", .id = path, .err = err });
 }
 
+static void tell_answer(struct rn_broker *b, const struct engine *e, size_t request,
+                        struct rn_view body)
+{
+    rn_dump_begin(&b->out, RN_DUMP_ENGINE, 0);
+    rn_dump_u8(&b->out, e->process->engine);
+    rn_dump_u8(&b->out, (uint8_t)requests[request].which);
+    rn_dump_u32(&b->out, e->process->pid);
+    rn_dump_u32(&b->out, e->uid);
+    rn_dump_str(&b->out, e->api_path);
+    rn_dump_bytes(&b->out, body);
+    rn_dump_end(&b->out);
+}
+
 /* False: it is no engine's API, or does not answer; the next path may be. */
-static bool ask_path(struct rn_broker *b, const struct engine *e, const char *path)
+static bool ask_path(struct rn_broker *b, const struct engine *e)
 {
     bool is_podman = e->process->engine == RN_ENGINE_PODMAN;
 
     for (size_t i = 0; i < RN_ARRAY_LEN(requests); i++) {
-        struct rn_engine_ask ask = { .root_fd = e->root_fd, .path = path, .uid = e->uid };
+        struct rn_engine_ask ask = { .root_fd = e->root_fd, .path = e->api_path, .uid = e->uid };
         struct rn_engine_answer answer;
+        bool is_good;
         int err;
 
         ask.request = is_podman ? requests[i].podman : requests[i].docker;
         err = rn_engine_get(&ask, &answer);
         if (err < 0) {
-            note_engine(b, path, err);
+            note_engine(b, e->api_path, err);
             return false;
         }
         rn_progress_beat(b);
-        if (answer.status == 200) {
-            rn_dump_begin(&b->out, RN_DUMP_ENGINE, 0);
-            rn_dump_u8(&b->out, e->process->engine);
-            rn_dump_u8(&b->out, (uint8_t)requests[i].which);
-            rn_dump_u32(&b->out, e->process->pid);
-            rn_dump_u32(&b->out, e->uid);
-            rn_dump_str(&b->out, path);
-            rn_dump_bytes(&b->out, answer.body);
-            rn_dump_end(&b->out);
-        }
+        is_good = answer.status == 200;
+        if (is_good)
+            tell_answer(b, e, i, answer.body);
         rn_engine_answer_free(&answer);
-        if (answer.status != 200 && i == 0)
+        if (!is_good && i == 0)
             return false;
     }
     return true;
@@ -148,7 +156,8 @@ static void ask_engine(struct rn_broker *b, struct engine *e, int dir_fd)
         return;
     if (e->uid == 0 || become(st.st_uid, st.st_gid)) {
         for (size_t i = 0; i < e->n_paths; i++) {
-            if (ask_path(b, e, e->paths[i].text))
+            e->api_path = e->paths[i].text;
+            if (ask_path(b, e))
                 break;
         }
     }
