@@ -67,8 +67,6 @@ static enum rn_cgroup_kind kind_above(struct rn_view above)
     while (rest.len != 0) {
         if (rn_view_starts(rest, "/docker"))
             return RN_CGROUP_DOCKER;
-        if (rn_view_starts(rest, "/libpod"))
-            return RN_CGROUP_PODMAN;
         if (rn_view_starts(rest, "/kubepods") || rn_view_starts(rest, "/default"))
             return RN_CGROUP_CONTAINERD;
         rest = rn_view_of(rest.ptr + 1, rest.len - 1);
@@ -82,6 +80,8 @@ static bool identify_part(struct rn_view above, struct rn_view part, struct rn_c
         if (matches(&patterns[i], part, ret))
             return true;
     }
+    if (ends(above, "/libpod_parent"))
+        return false; /* a pod of podman: only its monitors are there */
     if (is_hash(part)) {
         *ret = (struct rn_cgroup_id){ .kind = kind_above(above), .id = part, .is_hash = true };
         return true;

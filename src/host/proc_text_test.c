@@ -149,6 +149,7 @@ static void test_containers_are_recognised_by_their_cgroups(void **state)
         assert_int_equal(id.kind, cases[i].kind);
         assert_view(id.id, cases[i].id);
     }
+    assert_false(rn_cgroup_identify(VIEW("/libpod_parent/" HASH), &id)); /* a pod is no container */
     assert_false(rn_cgroup_identify(VIEW("/"), &id));
     assert_false(rn_cgroup_identify(VIEW("/user.slice/docker-short.scope"), &id));
 }
