@@ -61,13 +61,13 @@ RN_PUBLIC int rn_sock_take_error(struct rn_sock *sock);
  * NO_PROTO_OPTION, a value out of range is BAD_OPTION.
  */
 enum rn_sock_opt {
-    RN_SO_REUSEADDR = 1,    /* bool */
-    RN_SO_REUSEPORT,        /* bool: several sockets share a port; flows are spread by hash */
-    RN_SO_BROADCAST,        /* bool */
-    RN_SO_KEEPALIVE,        /* bool */
-    RN_SO_LINGER_NS,        /* -1 off (default); 0: close sends RST; else what is unfinished then is reset */
-    RN_SO_SNDBUF,           /* bytes; sets and fixes, as Linux (auto-tuning stops) */
-    RN_SO_RCVBUF,           /* bytes; sets and fixes */
+    RN_SO_REUSEADDR = 1, /* bool */
+    RN_SO_REUSEPORT,     /* bool: several sockets share a port; flows are spread by hash */
+    RN_SO_BROADCAST,     /* bool */
+    RN_SO_KEEPALIVE,     /* bool */
+    RN_SO_LINGER_NS, /* -1 off (default); 0: close sends RST; else what is unfinished then is reset */
+    RN_SO_SNDBUF,    /* bytes; sets and fixes, as Linux (auto-tuning stops) */
+    RN_SO_RCVBUF,    /* bytes; sets and fixes */
     RN_SO_RCVLOWAT,         /* bytes readable before RN_READABLE */
     RN_SO_BIND_NIC,         /* NIC id, 0 none */
     RN_SO_MARK,             /* uint32 */

@@ -57,8 +57,8 @@ static unsigned terminal_width(void)
         return 0;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
         width = size.ws_col;
-    else if (columns != NULL && atoi(columns) > 0)
-        width = (unsigned)atoi(columns);
+    else if (columns != NULL && strtoul(columns, NULL, 10) > 0)
+        width = (unsigned)strtoul(columns, NULL, 10);
     return width >= WIDTH_MIN ? width : WIDTH_MIN;
 }
 
