@@ -217,6 +217,8 @@ int64_t rn_dgram_recv(struct rn_sock *sock, void *to, size_t max, struct rn_dgra
 
     if (sock->ops->proto == RN_PROTO_TCP)
         return RN_E_NOT_SUPPORTED;
+    if (sock->stack->turn->is_observing)
+        return RN_E_BAD_STATE;
     if (sock->error != 0)
         return rn_sock_take_error(sock);
     pkt = rn_pktq_pop(&d->rx);
@@ -366,6 +368,8 @@ int64_t rn_dgram_send(struct rn_sock *sock, struct rn_slice bytes, const struct 
 
     if (sock->ops->proto == RN_PROTO_TCP)
         return RN_E_NOT_SUPPORTED;
+    if (sock->stack->turn->is_observing)
+        return RN_E_BAD_STATE;
     if (sock->error != 0)
         return rn_sock_take_error(sock);
     if (d->is_shut_write)

@@ -185,28 +185,44 @@ void rn_sock_on_event(struct rn_sock *sock, rn_sock_event_fn *fn, void *arg)
         rn_sock_ready(sock, events);
 }
 
+/* Observers see; they do not act (base/turn.h). */
+static bool is_observing(const struct rn_sock *sock)
+{
+    return sock->stack->turn->is_observing;
+}
+
 int rn_sock_bind(struct rn_sock *sock, const struct rn_endpoint *local)
 {
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
     return sock->ops->bind(sock, local);
 }
 
 int rn_sock_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
 {
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
     return sock->ops->connect(sock, remote);
 }
 
 int rn_sock_listen(struct rn_sock *sock, unsigned backlog)
 {
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
     return sock->ops->listen != NULL ? sock->ops->listen(sock, backlog) : RN_E_NOT_SUPPORTED;
 }
 
 int rn_sock_accept(struct rn_sock *sock, struct rn_sock **ret)
 {
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
     return sock->ops->accept != NULL ? sock->ops->accept(sock, ret) : RN_E_NOT_SUPPORTED;
 }
 
 int rn_sock_shutdown(struct rn_sock *sock, enum rn_shut how)
 {
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
     return sock->ops->shutdown(sock, how);
 }
 
