@@ -125,9 +125,11 @@ struct tuple {
 static bool tuple_is_free(void *arg, uint16_t port)
 {
     struct tuple *t = arg;
+    const struct rn_demux_node *node;
 
     t->key.local_port = port;
-    return rn_demux_find_exact(t->demux, &t->key) == NULL;
+    node = rn_demux_find_exact(t->demux, &t->key);
+    return node == NULL || node->is_yielding;
 }
 
 int rn_sock_claim_any(struct rn_sock *sock, const struct rn_endpoint *local,

@@ -27,7 +27,8 @@ struct rn_demux_node {
     uint8_t kind;       /* meaningful to the protocol: connection, listener, time-wait, ... */
     uint8_t family_any; /* wildcard local address that accepts: 0 both families, 4, 6 */
     bool is_reuseport;
-    bool is_listed; /* in the table */
+    bool is_listed;   /* in the table */
+    bool is_yielding; /* TIME-WAIT: a new conversation may ask for its name */
 };
 
 struct rn_demux {

@@ -65,6 +65,7 @@ static void copy_from(struct timewait *tw, struct rn_tcp *conn)
     tw->stack = conn->sock.stack;
     tw->demux.key = conn->sock.demux.key;
     tw->demux.kind = RN_TCP_NODE_TIMEWAIT;
+    tw->demux.is_yielding = (conn->flags & RN_TCPF_TS) != 0;
     tw->length_ns = rn_tcp_cold_get(conn)->timewait_ns;
     tw->made_ns = rn_tcp_now_ns(conn);
     tw->snd_nxt = conn->snd.max;

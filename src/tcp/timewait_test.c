@@ -193,6 +193,62 @@ static void test_zero_time_wait_leaves_at_once(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* Opens a connection from any port and closes it from our side; its name is in TIME-WAIT then. */
+static int open_and_close(struct tcp_fixture *f, bool has_ts)
+{
+    struct rn_sock *sock = fix_socket(f);
+    struct rn_endpoint remote = { .addr = f->them, .port = f->their_port };
+    int err = rn_sock_connect(sock, &remote);
+
+    if (err == RN_E_CONNECT_STARTED) {
+        fix_turn(f);
+        f->knows_our_isn = false;
+        f->knows_our_ts = false;
+        (void)fix_next(f);
+        fix_peer(f, has_ts ? "S. 0:0(0) ack 1 win 65535 <TS 1 0>" : "S. 0:0(0) ack 1 win 65535");
+        rn_sock_close(sock);
+        fix_turn(f);
+        fix_peer(f, has_ts ? "F. 1:1(0) ack 2 <TS 2 0>" : "F. 1:1(0) ack 2");
+        fix_ignore(f);
+        return err;
+    }
+    rn_sock_close(sock);
+    return err;
+}
+
+static void test_ports_in_time_wait_serve_again_where_timestamps_allow(void **state)
+{
+    struct rn_stack_opts opts = { .port_first = 50000, .port_last = 50007 };
+    struct tcp_fixture f;
+
+    (void)state;
+    tcp_fixture_init_with(&f, &opts);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(open_and_close(&f, true), RN_E_CONNECT_STARTED);
+        fix_pass(&f, 200); /* each port comes round after 1.6 s */
+    }
+    assert_int_equal(f.stack->stats.tcp_tw_reused, 12);
+    tcp_fixture_fini(&f);
+}
+
+static void test_ports_in_time_wait_without_timestamps_stay_taken(void **state)
+{
+    struct rn_stack_opts opts = { .port_first = 50000, .port_last = 50007 };
+    struct tcp_fixture f;
+
+    (void)state;
+    tcp_fixture_init_with(&f, &opts);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(open_and_close(&f, false), RN_E_CONNECT_STARTED);
+    fix_pass(&f, 2000);
+
+    assert_int_equal(open_and_close(&f, false), RN_E_NO_PORT);
+
+    fix_pass(&f, 60000);
+    assert_int_equal(open_and_close(&f, false), RN_E_CONNECT_STARTED);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_time_wait_keeps_little_and_the_socket_can_still_be_read),
         cmocka_unit_test(test_our_port_stays_taken_while_its_connection_waits),
         cmocka_unit_test(test_zero_time_wait_leaves_at_once),
+        cmocka_unit_test(test_ports_in_time_wait_serve_again_where_timestamps_allow),
+        cmocka_unit_test(test_ports_in_time_wait_without_timestamps_stay_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
