@@ -134,7 +134,7 @@ static void draw_all(const struct map_opts *opts, const struct rn_draw *draw, st
 
 static int open_files(const struct map_opts *opts, struct rn_scan_options *ret)
 {
-    *ret = (struct rn_scan_options){ .from_fd = -1, .save_fd = -1 };
+    *ret = (struct rn_scan_options){ .from_fd = -1, .save_fd = -1, .drops_privilege = true };
     if (opts->save != NULL && !opts->full) {
         fprintf(stderr, "runnel map: --save writes names, addresses and command lines as they are\n"
                         "hint: say --full if that is what you want\n");

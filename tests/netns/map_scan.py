@@ -425,5 +425,27 @@ def each_missing_capability_is_reported_as_what_it_hides():
             assert seen.unreadable("process") or seen.net(net)["entered"]
 
 
+# The viewer -------------------------------------------------------------------------------------------------------
+
+@rig.test
+def what_parses_the_dump_holds_no_privilege():
+    dump = rig.workdir() / "machine.dump"
+    rig.run(rig.runnel("map", "--save", dump, "--full")).ok()
+    viewer = rig.start(rig.runnel("map", "--from", "-"), stdin=subprocess.PIPE)
+    viewer.stdin.write(dump.read_bytes()[:64])
+    viewer.stdin.flush()
+
+    def field(name):
+        lines = pathlib.Path(f"/proc/{viewer.pid}/status").read_text().splitlines()
+        return next(line.split()[1] for line in lines if line.startswith(name + ":"))
+
+    rig.wait_until(lambda: field("NoNewPrivs") == "1", "the viewer has begun to read")
+    rig.wait_until(lambda: int(field("CapEff"), 16) == 0, "it holds no capability")
+    assert int(field("CapPrm"), 16) == 0
+    if rig.came_as_root():
+        assert field("Uid") == "65534"
+    viewer.stdin.close()
+
+
 if __name__ == "__main__":
     rig.main()
