@@ -8,6 +8,7 @@
 
 #define SNDBUF_FIRST_BYTES (256u * 1024u)
 #define SNDBUF_MAX_BYTES   (8u * 1024u * 1024u)
+#define SNDBUF_LOCAL_BYTES (512u * 1024u) /* enough for any path within one machine */
 /* Bytes of a super-segment: an IPv4 packet of 65535 with the largest headers. */
 #define SUPER_MAX_BYTES (65535u - 60u - RN_TCP_HDR_MAX_BYTES)
 
@@ -476,10 +477,21 @@ void rn_tcp_want_output(struct rn_tcp *conn)
 
 /* --- the buffer ----------------------------------------------------------------------------------------- */
 
+/* The window without the queue it stands in: what really fills the path. Where nothing is ever lost (a TUN, a veth) cwnd
+ * grows without end and only lengthens our own queue; what is read ahead for it is cold in the cache when it leaves. */
+static uint32_t window_on_path(const struct rn_tcp *conn)
+{
+    uint32_t cwnd = rn_min_u32(conn->cc.cwnd, SNDBUF_MAX_BYTES / 2);
+    uint32_t rtt = rn_max_u32(conn->rtt.srtt_us, 1);
+    uint64_t bare = (uint64_t)cwnd * rn_min_u32(conn->rtt.min_us, rtt) / rtt;
+
+    return rn_max_u32(rn_sat_u32(bare), rn_min_u32(cwnd, SNDBUF_LOCAL_BYTES / 2));
+}
+
 /* The buffer holds two windows: one in flight, one to follow without waiting for the application. */
 void rn_tcp_snd_tune(struct rn_tcp *conn)
 {
-    uint32_t want = rn_min_u32(conn->cc.cwnd, SNDBUF_MAX_BYTES / 2) * 2;
+    uint32_t want = window_on_path(conn) * 2;
 
     if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0 || want <= conn->snd.buf_max)
         return;
