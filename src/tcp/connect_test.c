@@ -229,6 +229,140 @@ static void test_a_socket_connected_to_itself_talks_to_itself(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* --- ICMP errors about us ---------------------------------------------------------------------------------------- */
+
+/* An ICMP error of @type and @code that quotes a segment of ours at @seq (relative); @mtu for type 3 code 4. */
+static void feed_icmp(struct tcp_fixture *f, uint16_t type_code, uint32_t seq, uint16_t mtu)
+{
+    uint8_t bytes[56] = { 0 };
+    struct rn_ipv4_hdr outer = {
+        .src = f->them, .dst = f->us, .total_len = 56, .ttl = 64, .proto = RN_IPPROTO_ICMP
+    };
+    struct rn_ipv4_hdr quoted = { .src = f->us,
+                                  .dst = f->them,
+                                  .total_len = 60,
+                                  .ttl = 63,
+                                  .proto = RN_IPPROTO_TCP,
+                                  .dont_fragment = true };
+    struct rn_pktq in = { 0 };
+
+    rn_ipv4_emit(&outer, bytes);
+    rn_put_be16(bytes + 20, type_code);
+    rn_put_be16(bytes + 26, mtu);
+    rn_ipv4_emit(&quoted, bytes + 28);
+    rn_put_be16(bytes + 48, f->our_port);
+    rn_put_be16(bytes + 50, f->their_port);
+    rn_put_be32(bytes + 52, f->our_isn + seq);
+    rn_put_be16(bytes + 22, (uint16_t)~rn_checksum(bytes + 20, 36, 0));
+    rn_pktq_push(&in, rn_pkt_from_bytes(f->t.pool, bytes, sizeof(bytes)));
+    rn_turn_begin(&f->t.turn, f->t.turn.now_ns);
+    rn_nic_input(f->nic, &in);
+    rn_turn_end(&f->t.turn);
+    fix_collect(f);
+}
+
+static void test_unreachable_ends_an_attempt_with_its_own_error(void **state)
+{
+    static const struct {
+        uint16_t type_code;
+        int err;
+    } errors[] = {
+        { 0x0300, RN_E_NET_UNREACH },
+        { 0x0301, RN_E_HOST_UNREACH },
+        { 0x0303, RN_E_CONN_REFUSED },
+        { 0x030d, RN_E_HOST_UNREACH },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LEN(errors); i++) {
+        struct tcp_fixture f;
+        struct rn_sock *sock;
+
+        tcp_fixture_init(&f);
+        sock = fix_connecting(&f);
+        (void)fix_next(&f);
+
+        feed_icmp(&f, errors[i].type_code, 0, 0);
+
+        assert_int_equal(rn_sock_take_error(sock), errors[i].err);
+        rn_sock_close(sock);
+        tcp_fixture_fini(&f);
+    }
+}
+
+static void test_an_error_that_quotes_nothing_in_flight_is_forged(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connecting(&f);
+    (void)fix_next(&f);
+
+    feed_icmp(&f, 0x0301, 77, 0);
+
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.state, RN_TCP_SYN_SENT);
+    rn_sock_abort(sock);
+    tcp_fixture_fini(&f);
+}
+
+static void test_an_established_connection_outlives_unreachable(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460>");
+    fix_writes(&f, sock, 100);
+    fix_ignore(&f);
+
+    feed_icmp(&f, 0x0301, 1, 0);
+    feed_icmp(&f, 0x0303, 1, 0);
+
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.state, RN_TCP_ESTABLISHED);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+static void test_too_big_makes_segments_smaller_but_not_below_the_floor(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460>");
+    fix_writes(&f, sock, 1460);
+    fix_we(&f, ". 1:1461(1460) ack 1");
+
+    feed_icmp(&f, 0x0304, 5000, 600); /* quotes what we never sent */
+    fix_turn(&f);
+    fix_silent(&f);
+    feed_icmp(&f, 0x0304, 1, 1000);
+    fix_turn(&f);
+    fix_we(&f, ". 1:961(960) ack 1");
+    fix_we(&f, "P. 961:1461(500) ack 1");
+    feed_icmp(&f, 0x0304, 1, 40);
+    fix_turn(&f);
+    fix_ignore(&f);
+
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.snd_mss, 552 - 40);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +377,10 @@ int main(void)
         cmocka_unit_test(test_a_second_connect_says_what_is_going_on),
         cmocka_unit_test(test_two_connections_have_their_own_isn_and_timestamp_offset),
         cmocka_unit_test(test_a_socket_connected_to_itself_talks_to_itself),
+        cmocka_unit_test(test_unreachable_ends_an_attempt_with_its_own_error),
+        cmocka_unit_test(test_an_error_that_quotes_nothing_in_flight_is_forged),
+        cmocka_unit_test(test_an_established_connection_outlives_unreachable),
+        cmocka_unit_test(test_too_big_makes_segments_smaller_but_not_below_the_floor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
