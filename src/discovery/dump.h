@@ -23,7 +23,7 @@
  *   NETLINK  one datagram as received; table says of which question (enum rn_dump_table)
  *   XTABLES  family:u8 ipt_getinfo, ipt_get_entries' bytes of the nat table
  *   PROCNET  content of a file of /proc/net that no netlink question covers; table says which
- *   DRIVER   ifindex:u32 drvinfo:text speed:u32 duplex:u8
+ *   DRIVER   ifindex:u32 drvinfo:text speed:u32 duplex:u8 sriov:u8 pf_bus:text
  *   FILE     pid:u32 which:u8 flags:u8 content                     seen through the process's root
  *   ENGINE   kind:u8 which:u8 pid:u32 uid:u32 path:text content    an engine's answer
  *   NOTE     seq:u32 what:text id:text why:text needs:text         could not be read; seq UINT32_MAX: whole machine

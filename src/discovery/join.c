@@ -118,6 +118,32 @@ static void drop_one_sided_peers(struct rn_map *map)
     }
 }
 
+/* Functions of one card may be spread over namespaces; their bus addresses are the machine's. */
+static struct rn_map_link *find_pf(const struct rn_map *map, const char *bus)
+{
+    for (size_t i = 0; i < map->n_netns; i++) {
+        for (size_t k = 0; k < map->netns[i]->n_links; k++) {
+            struct rn_map_link *link = map->netns[i]->links[k];
+
+            if (link->sriov == RN_SRIOV_PF && strcmp(link->driver.bus, bus) == 0)
+                return link;
+        }
+    }
+    return NULL;
+}
+
+static void join_functions(struct rn_map *map)
+{
+    for (size_t i = 0; i < map->n_netns; i++) {
+        for (size_t k = 0; k < map->netns[i]->n_links; k++) {
+            struct rn_map_link *link = map->netns[i]->links[k];
+
+            if (link->sriov == RN_SRIOV_VF)
+                link->pf = find_pf(map, link->pf_bus);
+        }
+    }
+}
+
 /* ---- what hangs on links ---- */
 
 static void join_routes(struct rn_map_netns *ns)
@@ -160,4 +186,5 @@ void rn_join(struct rn_load *l)
         join_rest(map->netns[i]);
     }
     drop_one_sided_peers(map);
+    join_functions(map);
 }

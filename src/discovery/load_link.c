@@ -195,10 +195,13 @@ void rn_load_driver(struct rn_load *l, struct rn_view payload)
     struct rn_view info = rn_dump_read_text(&r);
     uint32_t speed = rn_read_be32(&r);
     uint8_t duplex = rn_read_u8(&r);
+    bool is_cut = r.short_read;
+    uint8_t sriov = rn_read_u8(&r);
+    struct rn_view pf_bus = rn_dump_read_text(&r);
     struct rn_map_link *link = l->current != NULL ? rn_model_link(l->current, index) : NULL;
     struct rn_map_driver *d;
 
-    if (link == NULL || r.short_read || info.len < sizeof(struct ethtool_drvinfo)) {
+    if (link == NULL || is_cut || info.len < sizeof(struct ethtool_drvinfo)) {
         l->n_malformed++;
         return;
     }
@@ -213,4 +216,6 @@ void rn_load_driver(struct rn_load *l, struct rn_view payload)
     d->speed_mbit = speed <= INT32_MAX ? (int32_t)speed : -1;
     d->duplex = duplex;
     d->is_known = true;
+    link->sriov = sriov <= RN_SRIOV_VF ? (enum rn_map_sriov)sriov : RN_SRIOV_NONE;
+    link->pf_bus = rn_load_str(l, pf_bus);
 }

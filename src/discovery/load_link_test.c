@@ -2,10 +2,12 @@
 #include "discovery/load.h"
 #include "discovery/phases.h"
 
+#include "base/writer.h"
 #include "host/nl.h"
 
 #include "test_alloc.h"
 
+#include <linux/ethtool.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
@@ -238,6 +240,45 @@ static void test_a_veth_of_an_old_kernel_without_its_link_has_a_peer_of_equal_in
     end(&m);
 }
 
+static void tell_driver(struct machine *m, uint32_t index, const char *bus, const char *pf_bus)
+{
+    struct ethtool_drvinfo info = { .driver = "card" };
+    uint8_t bytes[512];
+    struct rn_writer w = rn_writer_of(bytes, sizeof(bytes));
+
+    memcpy(info.bus_info, bus, strlen(bus));
+    rn_write_be32(&w, index);
+    rn_write_be16(&w, sizeof(info));
+    rn_write_bytes(&w, &info, sizeof(info));
+    rn_write_be32(&w, 10000);
+    rn_write_u8(&w, 1);
+    rn_write_u8(&w, pf_bus[0] != '\0' ? RN_SRIOV_VF : RN_SRIOV_PF);
+    rn_write_be16(&w, (uint16_t)strlen(pf_bus));
+    rn_write_bytes(&w, pf_bus, strlen(pf_bus));
+    rn_load_driver(&m->load, rn_view_of(bytes, w.len));
+}
+
+static void test_a_virtual_function_finds_its_physical_one_by_bus_address(void **state)
+{
+    struct machine m;
+    struct rn_map_link *pf;
+    struct rn_map_link *vf;
+
+    (void)state;
+    begin(&m);
+    pf = add(&m, &(struct link_plan){ .index = 2, .name = "ens1" });
+    vf = add(&m, &(struct link_plan){ .index = 3, .name = "ens1v0" });
+    tell_driver(&m, 2, "0000:01:00.0", "");
+    tell_driver(&m, 3, "0000:01:10.0", "0000:01:00.0");
+    rn_join(&m.load);
+
+    assert_int_equal(pf->sriov, RN_SRIOV_PF);
+    assert_ptr_equal(vf->pf, pf);
+    assert_int_equal(pf->driver.speed_mbit, 10000);
+    assert_string_equal(pf->driver.name, "card");
+    end(&m);
+}
+
 /* Gostwire shows such loops as they are; ours must not follow them for ever. */
 static void test_links_that_name_themselves_or_each_other_do_not_hang(void **state)
 {
@@ -267,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_ipvlan_vrf_and_geneve_keep_what_makes_them),
         cmocka_unit_test(test_a_kind_nobody_knows_keeps_its_name),
         cmocka_unit_test(test_a_veth_of_an_old_kernel_without_its_link_has_a_peer_of_equal_index),
+        cmocka_unit_test(test_a_virtual_function_finds_its_physical_one_by_bus_address),
         cmocka_unit_test(test_links_that_name_themselves_or_each_other_do_not_hang),
     };
 

@@ -84,6 +84,7 @@ struct rn_map_link *rn_model_add_link(struct rn_map *map, struct rn_map_netns *n
     link->parent_dev = "";
     link->phys_port_name = "";
     link->network = "";
+    link->pf_bus = "";
     link->link_nsid = RN_MAP_NO_NSID;
     link->driver = (struct rn_map_driver){ .name = "",
                                            .version = "",

@@ -220,6 +220,7 @@ struct rn_map_link {
     struct rn_map_link
         *lower; /* on which this stands: macvlan, vlan, ipvlan, vxlan underlay, tunnel */
     struct rn_map_link *pf; /* SR-IOV: physical function of this VF */
+    const char *pf_bus;     /* its bus address, also when it was not found; "" */
     enum rn_map_sriov sriov;
     struct rn_map_link **ports; /* of a master, sorted by name */
     size_t n_ports;

@@ -1,6 +1,9 @@
 /* Driver and speed of hardware by ethtool's ioctl: netlink has no words for the driver's name. */
 #include "discovery/read_netns.h"
 
+#include "host/sriov.h"
+
+#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -31,6 +34,20 @@ static void read_speed(int fd, const char *name, uint32_t *ret_speed, uint8_t *r
     *ret_duplex = cmd.duplex;
 }
 
+static void tell_sriov(struct rn_dump_writer *out, const char *bus)
+{
+    int devices = open("/sys/bus/pci/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char pf[RN_SRIOV_BUS_BYTES] = "";
+    enum rn_sriov_role role = RN_SRIOV_IS_NONE;
+
+    if (devices >= 0) {
+        role = rn_sriov_read(devices, bus, pf);
+        close(devices);
+    }
+    rn_dump_u8(out, (uint8_t)role);
+    rn_dump_str(out, pf);
+}
+
 void rn_visit_driver(struct rn_visit *v, uint32_t ifindex, const char *name)
 {
     struct rn_dump_writer *out = &v->b->out;
@@ -48,6 +65,8 @@ void rn_visit_driver(struct rn_visit *v, uint32_t ifindex, const char *name)
         rn_dump_text(out, rn_view_of(&info, sizeof(info)));
         rn_dump_u32(out, speed);
         rn_dump_u8(out, duplex);
+        info.bus_info[sizeof(info.bus_info) - 1] = '\0';
+        tell_sriov(out, info.bus_info);
         rn_dump_end(out);
     }
     close(fd);
