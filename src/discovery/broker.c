@@ -33,6 +33,19 @@ bool rn_broker_has_cap(const struct rn_broker *b, unsigned cap)
     return b->caps >> cap & 1;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / RN_NS_PER_MS;
+}
+
+bool rn_broker_is_late(const struct rn_broker *b)
+{
+    return now_ms() - b->started_ms > RN_BROKER_TOTAL_MS;
+}
+
 static void read_own_caps(struct rn_broker *b)
 {
     uint8_t text[4096];
@@ -53,6 +66,7 @@ static int init(struct rn_broker *b, int out_fd)
 
     if (err < 0)
         return err;
+    b->started_ms = now_ms();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);

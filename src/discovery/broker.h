@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#define RN_BROKER_TOTAL_MS 10000 /* then what is left is noted, not read */
 #define RN_BROKER_STUCK_MS 250
 #define RN_BROKER_REFS_MAX                                                                         \
     8u /* kept per namespace; one is needed, others replace it when it vanishes */
@@ -66,6 +67,7 @@ struct rn_broker {
     struct rn_arena arena;
     struct rn_dump_writer out;
     struct rn_progress *progress; /* shared memory */
+    int64_t started_ms;
     int proc_fd;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;
@@ -136,4 +138,6 @@ void rn_progress_flush(struct rn_broker *b);
  * @fn returned. Signals aside, nothing @fn does to its own process outlives it. */
 RN_MUST_USE int rn_run_aside(int (*fn)(void *arg), void *arg);
 
+/* Whether the scan has taken as long as it may. */
+bool rn_broker_is_late(const struct rn_broker *b);
 bool rn_broker_has_cap(const struct rn_broker *b, unsigned cap);

@@ -246,7 +246,7 @@ static void visit(struct rn_visit *v, int ns_fd)
 static void visit_item(struct rn_broker *b, size_t i)
 {
     struct rn_visit v = { .b = b, .seq = (uint32_t)i };
-    int fd = rn_found_open(b, &b->netns[i]);
+    int fd = rn_broker_is_late(b) ? RN_E_TIMED_OUT : rn_found_open(b, &b->netns[i]);
 
     if (fd < 0) {
         rn_visit_note(&v, "netns", fd, NULL);
