@@ -112,11 +112,10 @@ struct format {
 };
 
 static const struct format formats[] = {
-    { "tree", rn_draw_tree },
-    { "json", rn_draw_json },
-    { "gostwire", rn_draw_gostwire },
+    { "tree", rn_draw_tree }, { "json", rn_draw_json }, { "gostwire", rn_draw_gostwire },
+    { "dot", rn_draw_dot },   { "svg", rn_draw_svg },
 };
-static const char *const format_names[] = { "tree", "json", "gostwire", NULL };
+static const char *const format_names[] = { "tree", "json", "gostwire", "dot", "svg", NULL };
 
 static void draw_all(const struct map_opts *opts, const struct rn_draw *draw, struct rn_out *out)
 {
@@ -270,7 +269,8 @@ static const char *const colors[] = { "auto", "always", "never", NULL };
 
 #define AT(field) offsetof(struct map_opts, field)
 static const struct rn_opt options[] = {
-    { "output", 'o', RN_OPT_CHOICE, "FORMAT", "how to show it", AT(format), 0, 0, format_names },
+    { "output", 'o', RN_OPT_CHOICE, "FORMAT", "tree, json, gostwire, dot or svg", AT(format), 0, 0,
+      format_names },
     { "json", 0, RN_OPT_FLAG, NULL, "the same as -o json (schema runnel.map/1)", AT(json), 0, 0,
       NULL },
     { "gostwire", 0, RN_OPT_FLAG, NULL, "the same as -o gostwire, for Edgeshark's page",
@@ -297,6 +297,8 @@ static const struct rn_opt options[] = {
 
 static const char *const examples[] = { "runnel map",
                                         "every network of this machine as a tree",
+                                        "runnel map -o svg > map.svg",
+                                        "the same as a picture worth printing",
                                         "runnel map --port 8080",
                                         "who listens on, or forwards, port 8080",
                                         "runnel map show eth0@web",

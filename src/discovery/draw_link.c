@@ -18,7 +18,7 @@ struct card {
 
 static void label(struct card *c, const char *text)
 {
-    rn_line_put(&c->line, RN_STYLE_DIM, text);
+    rn_line_put(&c->line, RN_STYLE_DIM, text[0] != '\0' ? text : " ");
     rn_line_pad(&c->line, LABEL_COLUMN);
 }
 

@@ -113,6 +113,40 @@ static void test_no_line_is_too_wide_and_no_byte_steers_the_terminal(void **stat
     map_fixture_fini(&f);
 }
 
+static void test_graph_for_graphviz(void **state)
+{
+    struct map_fixture f;
+    struct rn_out out = { 0 };
+
+    (void)state;
+    map_fixture_init(&f);
+    rn_draw_dot(&(struct rn_draw){ .map = f.map }, &out);
+    golden_check("map.dot", out.buf);
+    rn_out_free(&out);
+    map_fixture_fini(&f);
+}
+
+static void test_show_tells_all_about_one_interface(void **state)
+{
+    struct map_fixture f;
+    struct rn_out out = { 0 };
+    struct rn_draw draw = { 0 };
+
+    (void)state;
+    map_fixture_init(&f);
+    draw.map = f.map;
+    assert_int_equal(rn_draw_link(&draw, "eth0", &out), 0);
+    rn_out_char(&out, '\n');
+    assert_int_equal(rn_draw_link(&draw, "vx100@host", &out), 0);
+    rn_out_char(&out, '\n');
+    assert_int_equal(rn_draw_link(&draw, "eth0@web", &out), 0);
+    assert_int_equal(rn_draw_link(&draw, "eth9", &out), RN_E_NOT_FOUND);
+    assert_int_equal(rn_draw_link(&draw, "eth0@nowhere", &out), RN_E_NOT_FOUND);
+    golden_check("show.txt", out.buf);
+    rn_out_free(&out);
+    map_fixture_fini(&f);
+}
+
 static void test_a_ring_of_masters_is_drawn_once(void **state)
 {
     struct rn_map *map = NULL;
@@ -151,6 +185,8 @@ int main(void)
         cmocka_unit_test(test_tree_of_one_port),
         cmocka_unit_test(test_tree_of_one_project),
         cmocka_unit_test(test_no_line_is_too_wide_and_no_byte_steers_the_terminal),
+        cmocka_unit_test(test_graph_for_graphviz),
+        cmocka_unit_test(test_show_tells_all_about_one_interface),
         cmocka_unit_test(test_a_ring_of_masters_is_drawn_once),
     };
 

@@ -129,6 +129,8 @@ char *rn_name_group(const struct rn_map_netns *ns, char buf[RN_NAME_BYTES])
 
     if (ns->is_initial) {
         rn_text_str(&t, "this machine");
+    } else if (!ns->is_entered) {
+        rn_text_str(&t, "unreadable");
     } else if (c != NULL) {
         rn_text_str(&t, rn_map_engine_text(c->engine_kind));
         if (c->project[0] != '\0') {

@@ -1,0 +1,893 @@
+#include "discovery/layout_box.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MARGIN       24.0
+#define HEADER_H     52.0
+#define ROW_H        16.0
+#define HEAD_H       36.0 /* title and sub of a box */
+#define BOX_PAD      7.0
+#define GROUP_HEAD_H 22.0
+#define GROUP_PAD    8.0
+#define LINE_GAP     14.0
+#define GUTTER_PAD   14.0
+#define CORRIDOR_PAD 8.0
+#define TRACK        6.0 /* between wires, where there is room */
+#define TRACK_MIN    2.0
+#define ROW_CLEAR    3.0
+#define STAIRS_MAX   56u
+#define HOST_W       430.0
+#define CARD_W_MIN   236.0
+#define CARD_W_MAX   560.0
+#define COLS_MAX     5u
+#define INDENT       13.0
+#define CHAR_W       0.605 /* of the font size; what the fonts named in the drawing have at most */
+
+/* One stretch of a wire in a gutter or corridor. */
+struct stretch {
+    size_t wire;
+    unsigned part; /* 0: at its start, 1: across, 2: at its end */
+    unsigned lane; /* which gutter or corridor */
+    bool goes_up;
+    double
+        order; /* within the lane; tracks are given in this order, from the left or from the top */
+    double from, to;
+    unsigned track;
+};
+
+struct end {
+    struct rn_lay_box *box;
+    struct rn_lay_row *row;
+    unsigned gutter;
+};
+
+struct route {
+    const struct rn_map_link *link[2];
+    struct end end[2];
+    enum rn_wire kind;
+    bool is_across; /* the gutters differ */
+    unsigned corridor;
+    unsigned track[3];
+};
+
+struct grid {
+    struct rn_lay lay;
+    struct route *routes;
+    size_t n_routes;
+    unsigned n_cols, n_lines;
+    double *line_h, *line_y, *corridor_y; /* per line */
+    double **corridor_track_y;            /* per line and track */
+    unsigned *corridor_tracks;
+    bool *opens_block; /* a block starts on this line */
+    bool *closes_block;
+    unsigned gutter_tracks[COLS_MAX];
+    double gutter_x[COLS_MAX], gutter_w[COLS_MAX], col_x[COLS_MAX];
+    double card_w, track;
+    double bottom;
+};
+
+double rn_layout_font_px(enum rn_type type)
+{
+    static const double px[RN_TYPE_N] = {
+        [RN_TYPE_HEADLINE] = 18, [RN_TYPE_GROUP] = 11.5, [RN_TYPE_TITLE] = 13, [RN_TYPE_SUB] = 10,
+        [RN_TYPE_NAME] = 11.5,   [RN_TYPE_TEXT] = 11,    [RN_TYPE_WARN] = 11,
+    };
+
+    return px[type];
+}
+
+double rn_layout_text_w(enum rn_type type, size_t columns)
+{
+    return (double)columns * rn_layout_font_px(type) * CHAR_W;
+}
+
+static void *lay_new(struct grid *g, size_t bytes)
+{
+    return rn_arena_new(&g->lay.out->arena, bytes);
+}
+
+/* ---- the grid: which box stands where ---- */
+
+static unsigned n_cols_for(size_t n_cards, bool has_host)
+{
+    unsigned extra = has_host ? 0 : 1;
+
+    if (n_cards <= 2)
+        return 1 + extra;
+    if (n_cards <= 8)
+        return 2 + extra;
+    return (n_cards <= 20 ? 3 : 4) + extra;
+}
+
+static void place_block(struct grid *g, struct rn_lay_block *block, unsigned line, unsigned col)
+{
+    block->line = line;
+    block->col = col;
+    block->n_cols = block->n_boxes < g->n_cols ? (unsigned)block->n_boxes : g->n_cols;
+    block->n_lines = (unsigned)((block->n_boxes + block->n_cols - 1) / block->n_cols);
+    for (size_t i = 0; i < block->n_boxes; i++) {
+        struct rn_lay_box *box = &g->lay.boxes[block->first_box + i];
+
+        box->line = line + (unsigned)(i / block->n_cols);
+        box->col = col + (unsigned)(i % block->n_cols);
+    }
+}
+
+/* Shelves: blocks stand side by side while they fit, big ones on shelves of their own. */
+static void place_blocks(struct grid *g)
+{
+    unsigned line = 0;
+    unsigned col = 0;
+
+    g->n_cols = n_cols_for(g->lay.n_boxes - g->lay.has_host, g->lay.has_host);
+    for (size_t i = 0; i < g->lay.n_blocks; i++) {
+        struct rn_lay_block *block = &g->lay.blocks[i];
+
+        if (col != 0 && col + block->n_boxes > g->n_cols) {
+            line++;
+            col = 0;
+        }
+        place_block(g, block, line, col);
+        col += block->n_cols;
+        line += block->n_lines - 1;
+        if (block->n_lines > 1)
+            col = g->n_cols;
+    }
+    g->n_lines = g->lay.n_blocks != 0 ? line + 1 : 0;
+}
+
+static bool has_memory(struct grid *g)
+{
+    size_t n = (size_t)g->n_lines + 1;
+
+    g->line_h = lay_new(g, n * sizeof(double));
+    g->line_y = lay_new(g, n * sizeof(double));
+    g->corridor_y = lay_new(g, n * sizeof(double));
+    g->corridor_track_y = lay_new(g, n * sizeof(double *));
+    g->corridor_tracks = lay_new(g, n * sizeof(unsigned));
+    g->opens_block = lay_new(g, n * sizeof(bool));
+    g->closes_block = lay_new(g, n * sizeof(bool));
+    return !g->lay.out->arena.is_full && g->closes_block != NULL && g->line_h != NULL;
+}
+
+static void measure_boxes(struct grid *g)
+{
+    for (size_t i = 0; i < g->lay.n_boxes; i++) {
+        struct rn_lay_box *box = &g->lay.boxes[i];
+
+        box->h = HEAD_H + (double)box->n_rows * ROW_H + (box->n_rows != 0 ? 2 * BOX_PAD : BOX_PAD);
+        if (i == 0 && g->lay.has_host)
+            continue;
+        if (box->h > g->line_h[box->line])
+            g->line_h[box->line] = box->h;
+    }
+    for (size_t i = 0; i < g->lay.n_blocks; i++) {
+        const struct rn_lay_block *block = &g->lay.blocks[i];
+
+        g->opens_block[block->line] = true;
+        g->closes_block[block->line + block->n_lines - 1] = true;
+    }
+}
+
+/* ---- wires: from which row to which ---- */
+
+static struct end end_of(struct grid *g, const struct rn_map_link *link)
+{
+    struct end e = { 0 };
+
+    e.row = rn_lay_find_row(&g->lay, link, &e.box);
+    if (e.row != NULL)
+        e.gutter = g->lay.has_host && e.box == &g->lay.boxes[0] ? 0 : e.box->col;
+    return e;
+}
+
+static bool is_host_end(const struct grid *g, const struct end *e)
+{
+    return g->lay.has_host && e->box == &g->lay.boxes[0];
+}
+
+static void add_route(struct grid *g, const struct rn_map_link *a, const struct rn_map_link *b,
+                      enum rn_wire kind)
+{
+    struct route r = { .link = { a, b }, .end = { end_of(g, a), end_of(g, b) }, .kind = kind };
+    struct route *grown;
+
+    if (r.end[0].row == NULL || r.end[1].row == NULL || r.end[0].row == r.end[1].row)
+        return;
+    if (is_host_end(g, &r.end[1]) ||
+        (!is_host_end(g, &r.end[0]) && r.end[1].gutter < r.end[0].gutter)) {
+        r = (struct route){ .link = { b, a }, .end = { r.end[1], r.end[0] }, .kind = kind };
+    }
+    r.is_across = r.end[0].gutter != r.end[1].gutter;
+    r.corridor = r.end[1].box->line;
+    r.end[0].row->has_wire = true;
+    r.end[1].row->has_wire = true;
+    grown = rn_arena_room(&g->lay.out->arena, g->routes, g->n_routes, sizeof(*grown));
+    if (grown == NULL)
+        return;
+    g->routes = grown;
+    grown[g->n_routes++] = r;
+}
+
+/* Each pair once: from the end that comes first in the picture's order. */
+static void add_link_routes(struct grid *g, const struct rn_map_link *link,
+                            const struct rn_map_netns *ns, const struct rn_map_netns *first_of_pair)
+{
+    bool is_tunnel =
+        link->kind == RN_KIND_VXLAN || link->kind == RN_KIND_GENEVE || link->kind == RN_KIND_TUNNEL;
+
+    if (link->peer != NULL &&
+        (link->peer->netns != ns ? first_of_pair == ns : link->index < link->peer->index))
+        add_route(g, link, link->peer, RN_WIRE_VETH);
+    if (link->lower != NULL && link->lower->netns != ns)
+        add_route(g, link, link->lower, is_tunnel ? RN_WIRE_TUNNEL : RN_WIRE_LOWER);
+}
+
+static const struct rn_map_netns *earlier(const struct rn_map *map, const struct rn_map_netns *a,
+                                          const struct rn_map_netns *b)
+{
+    for (size_t i = 0; i < map->n_netns; i++) {
+        if (map->netns[i] == a || map->netns[i] == b)
+            return map->netns[i];
+    }
+    return a;
+}
+
+static void find_routes(struct grid *g)
+{
+    const struct rn_map *map = g->lay.draw->map;
+
+    for (size_t i = 0; i < map->n_netns; i++) {
+        const struct rn_map_netns *ns = map->netns[i];
+
+        for (size_t k = 0; k < ns->n_links; k++) {
+            const struct rn_map_link *link = ns->links[k];
+
+            add_link_routes(g, link, ns,
+                            link->peer != NULL ? earlier(map, ns, link->peer->netns) : ns);
+        }
+    }
+}
+
+/* Far columns first: their wires run above those of near ones. */
+static int cmp_route(const void *pa, const void *pb)
+{
+    const struct route *a = pa;
+    const struct route *b = pb;
+    const struct end *ea = &a->end[1];
+    const struct end *eb = &b->end[1];
+
+    if (ea->box->line != eb->box->line)
+        return ea->box->line < eb->box->line ? -1 : 1;
+    if (ea->gutter != eb->gutter)
+        return ea->gutter > eb->gutter ? -1 : 1;
+    if (ea->row != eb->row)
+        return ea->row < eb->row ? -1 : 1;
+    return a->end[0].row < b->end[0].row ? -1 : a->end[0].row > b->end[0].row;
+}
+
+static int cmp_rank(const void *pa, const void *pb)
+{
+    const struct rn_lay_row *a = pa;
+    const struct rn_lay_row *b = pb;
+
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+/* Neighbouring rows that hold nothing and hang in the same row may change places. */
+static void sort_runs(struct rn_lay_box *box)
+{
+    size_t i = 0;
+
+    while (i < box->n_rows) {
+        size_t end = i + 1;
+
+        while (end < box->n_rows && box->rows[end].indent == box->rows[i].indent)
+            end++;
+        for (size_t k = i; k < end; k++) {
+            if (box->rows[k].n_inside != 0 || box->rows[k].indent == 0)
+                end = k > i ? k : i + 1;
+        }
+        if (end - i > 1)
+            qsort(&box->rows[i], end - i, sizeof(box->rows[0]), cmp_rank);
+        i = end;
+    }
+}
+
+/* Ports of the machine's own bridges stand in the order of the boxes they lead to, so that wires need not cross. */
+static void untangle(struct grid *g)
+{
+    if (g->n_routes > 1)
+        qsort(g->routes, g->n_routes, sizeof(*g->routes), cmp_route);
+    if (!g->lay.has_host)
+        return;
+    for (size_t i = 0; i < g->n_routes; i++)
+        g->routes[i].end[0].row->rank = i;
+    sort_runs(&g->lay.boxes[0]);
+    for (size_t i = 0; i < g->n_routes; i++) {
+        g->routes[i].end[0] = end_of(g, g->routes[i].link[0]);
+        g->routes[i].end[1] = end_of(g, g->routes[i].link[1]);
+    }
+}
+
+/* ---- tracks: no two wires on one line ---- */
+
+static int cmp_stretch(const void *pa, const void *pb)
+{
+    const struct stretch *a = pa;
+    const struct stretch *b = pb;
+
+    if (a->lane != b->lane)
+        return a->lane < b->lane ? -1 : 1;
+    if (a->goes_up != b->goes_up)
+        return a->goes_up ? 1 : -1;
+    if (a->order < b->order || a->order > b->order)
+        return a->order < b->order ? -1 : 1;
+    if (a->wire != b->wire)
+        return a->wire < b->wire ? -1 : 1;
+    return a->part < b->part ? -1 : a->part > b->part;
+}
+
+static void add_stretch(struct stretch *list, size_t *n, struct stretch s)
+{
+    if (s.from > s.to) {
+        double swap = s.from;
+
+        s.from = s.to;
+        s.to = swap;
+    }
+    list[(*n)++] = s;
+}
+
+static bool do_touch(const struct stretch *a, const struct stretch *b)
+{
+    return a->from <= b->to + 3 && b->from <= a->to + 3;
+}
+
+static bool is_free(const struct stretch *list, size_t first, size_t at, unsigned track)
+{
+    for (size_t i = first; i < at; i++) {
+        if (list[i].track == track && do_touch(&list[i], &list[at]))
+            return false;
+    }
+    return true;
+}
+
+/* Beside all that it runs along with: so the order is kept. Long staircases of wires would need a track each; they begin
+ * anew wherever there is room, and cross. */
+static unsigned next_track(const struct stretch *list, size_t first, size_t at, unsigned base)
+{
+    unsigned t = base;
+
+    for (size_t i = first; i < at; i++) {
+        if (do_touch(&list[i], &list[at]) && list[i].track >= t)
+            t = list[i].track + 1;
+    }
+    if (t - base < STAIRS_MAX)
+        return t;
+    for (t = base; !is_free(list, first, at, t);)
+        t++;
+    return t;
+}
+
+/* Wires that go up have tracks of their own, right of those that go
+ * down: with rows in the order of what they lead to, no two wires of one direction cross. Returns tracks per lane. */
+static void assign_tracks(struct grid *g, struct stretch *list, size_t n, unsigned *n_tracks)
+{
+    size_t first = 0;
+    unsigned base = 0;
+
+    if (n > 1)
+        qsort(list, n, sizeof(*list), cmp_stretch);
+    for (size_t i = 0; i < n; i++) {
+        unsigned t;
+
+        if (i == 0 || list[i].lane != list[i - 1].lane) {
+            first = i;
+            base = 0;
+        } else if (list[i].goes_up != list[i - 1].goes_up) {
+            first = i;
+            base = n_tracks[list[i].lane];
+        }
+        t = next_track(list, first, i, base);
+        list[i].track = t;
+        g->routes[list[i].wire].track[list[i].part] = t;
+        if (n_tracks[list[i].lane] < t + 1)
+            n_tracks[list[i].lane] = t + 1;
+    }
+}
+
+static struct stretch *stretches(struct grid *g)
+{
+    return lay_new(g, (2 * g->n_routes + 1) * sizeof(struct stretch));
+}
+
+static void run_corridors(struct grid *g)
+{
+    struct stretch *list = stretches(g);
+    size_t n = 0;
+
+    for (size_t i = 0; list != NULL && i < g->n_routes; i++) {
+        const struct route *r = &g->routes[i];
+
+        if (r->is_across)
+            add_stretch(list, &n,
+                        (struct stretch){ .wire = i,
+                                          .part = 1,
+                                          .lane = r->corridor,
+                                          .order = (double)i,
+                                          .from = r->end[0].gutter * 10.0,
+                                          .to = r->end[1].gutter * 10.0 });
+    }
+    if (list != NULL)
+        assign_tracks(g, list, n, g->corridor_tracks);
+}
+
+static double corridor_y(const struct grid *g, const struct route *r)
+{
+    return g->corridor_track_y[r->corridor][r->track[1]];
+}
+
+/* A wire comes from the left at @from and leaves to the right at @to. Going down, the lower one keeps left; going up, right. */
+static struct stretch upright(size_t wire, unsigned part, unsigned gutter, const double from_to[2])
+{
+    bool goes_up = from_to[1] < from_to[0];
+
+    return (struct stretch){ .wire = wire,
+                             .part = part,
+                             .lane = gutter,
+                             .goes_up = goes_up,
+                             .order = goes_up ? from_to[0] : -from_to[0],
+                             .from = from_to[0],
+                             .to = from_to[1] };
+}
+
+static void run_gutters(struct grid *g)
+{
+    struct stretch *list = stretches(g);
+    size_t n = 0;
+
+    for (size_t i = 0; list != NULL && i < g->n_routes; i++) {
+        const struct route *r = &g->routes[i];
+        double turn = r->is_across ? corridor_y(g, r) : r->end[1].row->y;
+        const double first[] = { r->end[0].row->y, turn };
+        const double last[] = { turn, r->end[1].row->y };
+
+        add_stretch(list, &n, upright(i, 0, r->end[0].gutter, first));
+        if (r->is_across)
+            add_stretch(list, &n, upright(i, 2, r->end[1].gutter, last));
+    }
+    if (list != NULL)
+        assign_tracks(g, list, n, g->gutter_tracks);
+}
+
+/* ---- places ---- */
+
+static void place_rows(struct rn_lay_box *box)
+{
+    for (size_t i = 0; i < box->n_rows; i++)
+        box->rows[i].y = box->y + HEAD_H + BOX_PAD + ((double)i + 0.5) * ROW_H;
+}
+
+/* Rows of the host's box lie at this height modulo ROW_H, rows of all others half a row beside: so the stubs of wires
+ * that leave a gutter's two sides never lie on each other. */
+static double phase(double y)
+{
+    double host = MARGIN + HEADER_H + HEAD_H + BOX_PAD + ROW_H / 2;
+
+    while (y < host)
+        y += ROW_H;
+    while (y >= host + ROW_H)
+        y -= ROW_H;
+    return y - host;
+}
+
+/* Tracks keep clear of the host's rows for the same reason. Returns where the corridor ends. */
+static double place_corridor(struct grid *g, unsigned line, double y)
+{
+    unsigned n = g->corridor_tracks[line];
+
+    g->corridor_track_y[line] = lay_new(g, (n + 1) * sizeof(double));
+    if (n == 0 || g->corridor_track_y[line] == NULL)
+        return y;
+    y += CORRIDOR_PAD / 2;
+    for (unsigned i = 0; i < n; i++) {
+        double at = phase(y);
+
+        if (at < ROW_CLEAR)
+            y += ROW_CLEAR - at;
+        else if (at > ROW_H - ROW_CLEAR)
+            y += ROW_H - at + ROW_CLEAR;
+        g->corridor_track_y[line][i] = y;
+        y += TRACK;
+    }
+    return y + CORRIDOR_PAD / 2;
+}
+
+static double place_line(double y)
+{
+    double row = phase(y + HEAD_H + BOX_PAD + ROW_H / 2);
+
+    return y + (row <= ROW_H / 2 ? ROW_H / 2 - row : ROW_H * 1.5 - row);
+}
+
+static void place_vertically(struct grid *g)
+{
+    double y = MARGIN + HEADER_H;
+    double host_bottom = y;
+
+    for (unsigned i = 0; i < g->n_lines; i++) {
+        y = place_corridor(g, i, y);
+        g->line_y[i] = place_line(y + (g->opens_block[i] ? GROUP_HEAD_H : 0));
+        y = g->line_y[i] + g->line_h[i] + (g->closes_block[i] ? GROUP_PAD : 0) + LINE_GAP;
+    }
+    for (size_t i = 0; i < g->lay.n_boxes; i++) {
+        struct rn_lay_box *box = &g->lay.boxes[i];
+        bool is_host = i == 0 && g->lay.has_host;
+
+        box->y = is_host ? MARGIN + HEADER_H : g->line_y[box->line];
+        place_rows(box);
+        if (is_host)
+            host_bottom = box->y + box->h + LINE_GAP;
+    }
+    g->bottom = y > host_bottom ? y : host_bottom;
+}
+
+/* Wires move closer together before boxes become too narrow to read. */
+static void size_columns(struct grid *g)
+{
+    double room = RN_LAYOUT_WIDTH - 2 * MARGIN - (g->lay.has_host ? HOST_W : 0);
+    unsigned tracks = 0;
+
+    for (unsigned i = 0; i < g->n_cols; i++)
+        tracks += g->gutter_tracks[i];
+    for (g->track = TRACK; g->track > TRACK_MIN; g->track -= 0.5) {
+        g->card_w = (room - g->n_cols * 2 * GUTTER_PAD - tracks * g->track) / g->n_cols;
+        if (g->card_w >= CARD_W_MIN)
+            break;
+    }
+    if (g->card_w > CARD_W_MAX)
+        g->card_w = CARD_W_MAX;
+}
+
+static void place_horizontally(struct grid *g)
+{
+    double x = MARGIN + (g->lay.has_host ? HOST_W : 0);
+
+    size_columns(g);
+    for (unsigned i = 0; i < g->n_cols; i++) {
+        g->gutter_x[i] = x + GUTTER_PAD;
+        g->gutter_w[i] = g->gutter_tracks[i] * g->track;
+        if (i == 0 && !g->lay.has_host && g->gutter_tracks[0] == 0)
+            g->gutter_x[i] = x - GUTTER_PAD + GROUP_PAD; /* nothing runs left of the first column */
+        x = g->gutter_x[i] + g->gutter_w[i] + GUTTER_PAD;
+        g->col_x[i] = x;
+        x += g->card_w;
+    }
+    for (size_t i = 0; i < g->lay.n_boxes; i++) {
+        struct rn_lay_box *box = &g->lay.boxes[i];
+        bool is_host = i == 0 && g->lay.has_host;
+
+        box->x = is_host ? MARGIN : g->col_x[box->col];
+        box->w = is_host ? HOST_W : g->card_w;
+    }
+}
+
+/* ---- what is drawn ---- */
+
+static void put_rect(struct grid *g, struct rn_layout_rect rect)
+{
+    struct rn_layout *out = g->lay.out;
+    struct rn_layout_rect *grown =
+        rn_arena_room(&out->arena, out->rects, out->n_rects, sizeof(*grown));
+
+    if (grown == NULL)
+        return;
+    out->rects = grown;
+    grown[out->n_rects++] = rect;
+}
+
+/* At most @room wide; returns how wide it is. */
+static double put_label(struct grid *g, struct rn_layout_label label, double room)
+{
+    struct rn_layout *out = g->lay.out;
+    struct rn_layout_label *grown;
+    double char_w = rn_layout_text_w(label.type, 1);
+    size_t columns = rn_text_columns(label.text, RN_CHARSET_UTF8);
+
+    label.columns = room > 0 ? (size_t)(room / char_w) : 0;
+    if (columns < label.columns)
+        label.columns = columns;
+    if (label.columns == 0)
+        return 0;
+    label.font_px = rn_layout_font_px(label.type);
+    label.w = (double)label.columns * char_w;
+    label.h = label.font_px * 1.25;
+    grown = rn_arena_room(&out->arena, out->labels, out->n_labels, sizeof(*grown));
+    if (grown == NULL)
+        return 0;
+    out->labels = grown;
+    grown[out->n_labels++] = label;
+    return label.w;
+}
+
+static void draw_groups(struct grid *g)
+{
+    for (size_t i = 0; i < g->lay.n_blocks; i++) {
+        const struct rn_lay_block *b = &g->lay.blocks[i];
+        unsigned last = b->line + b->n_lines - 1;
+        double x = g->col_x[b->col] - GROUP_PAD;
+        double y = g->line_y[b->line] - GROUP_HEAD_H + 2;
+
+        put_rect(g, (struct rn_layout_rect){ .x = x,
+                                             .y = y,
+                                             .w = g->col_x[b->col + b->n_cols - 1] + g->card_w +
+                                                  GROUP_PAD - x,
+                                             .h = g->line_y[last] + g->line_h[last] + GROUP_PAD - y,
+                                             .shape = RN_SHAPE_GROUP,
+                                             .ink = b->ink });
+        (void)put_label(g,
+                        (struct rn_layout_label){ .text = b->group,
+                                                  .x = x + GROUP_PAD,
+                                                  .y = y + 14,
+                                                  .type = RN_TYPE_GROUP,
+                                                  .ink = b->ink },
+                        g->card_w);
+    }
+}
+
+static void draw_row(struct grid *g, const struct rn_lay_box *box, const struct rn_lay_row *row,
+                     double pin_x)
+{
+    double x = box->x + 12 + row->indent * INDENT;
+    double room = box->x + box->w - 10 - x;
+    bool is_long =
+        row->detail[0] != '\0' &&
+        rn_layout_text_w(RN_TYPE_NAME, rn_text_columns(row->name, RN_CHARSET_UTF8)) > room * 0.6;
+    double w;
+
+    if (row->opens_bridge)
+        put_rect(g, (struct rn_layout_rect){ .x = x - 6,
+                                             .y = row->y - ROW_H / 2 + 1.5,
+                                             .w = box->x + box->w - 6 - row->indent * 4.0 - (x - 6),
+                                             .h = (double)(row->n_inside + 1) * ROW_H - 3,
+                                             .shape = RN_SHAPE_BRIDGE,
+                                             .ink = box->ink });
+    w = put_label(
+        g,
+        (struct rn_layout_label){
+            .text = row->name, .x = x, .y = row->y + 4, .type = RN_TYPE_NAME, .ink = box->ink },
+        is_long ? room * 0.6 : room);
+    x += w + (w > 0 ? 9 : 0);
+    (void)put_label(g,
+                    (struct rn_layout_label){ .text = row->detail,
+                                              .x = x,
+                                              .y = row->y + 4,
+                                              .type = row->is_warning ? RN_TYPE_WARN : RN_TYPE_TEXT,
+                                              .ink = box->ink },
+                    box->x + box->w - 10 - x);
+    if (row->has_wire)
+        put_rect(g, (struct rn_layout_rect){ .x = pin_x - 3,
+                                             .y = row->y - 3,
+                                             .w = 6,
+                                             .h = 6,
+                                             .shape = RN_SHAPE_PIN,
+                                             .ink = box->ink });
+}
+
+static void draw_box(struct grid *g, const struct rn_lay_box *box, bool is_host)
+{
+    struct rn_layout_rect rect = {
+        .x = box->x, .y = box->y, .w = box->w, .h = box->h, .shape = RN_SHAPE_BOX, .ink = box->ink
+    };
+
+    rect.is_dashed = box->ink == RN_INK_CLOSED;
+    put_rect(g, rect);
+    rect.h = HEAD_H;
+    rect.shape = RN_SHAPE_HEAD;
+    put_rect(g, rect);
+    (void)put_label(g,
+                    (struct rn_layout_label){ .text = box->title,
+                                              .x = box->x + 10,
+                                              .y = box->y + 16,
+                                              .type = RN_TYPE_TITLE,
+                                              .ink = box->ink },
+                    box->w - 20);
+    (void)put_label(g,
+                    (struct rn_layout_label){ .text = box->sub,
+                                              .x = box->x + 10,
+                                              .y = box->y + 30,
+                                              .type = RN_TYPE_SUB,
+                                              .ink = box->ink },
+                    box->w - 20);
+    for (size_t i = 0; i < box->n_rows; i++)
+        draw_row(g, box, &box->rows[i], is_host ? box->x + box->w : box->x);
+}
+
+static double pin_x(const struct grid *g, const struct end *e)
+{
+    return is_host_end(g, e) ? e->box->x + e->box->w : e->box->x;
+}
+
+/* The host's end has its colour from the other one: that is whom the wire serves. */
+static enum rn_ink wire_ink(const struct route *r)
+{
+    return r->end[1].box->ink;
+}
+
+static void draw_wire(struct grid *g, const struct route *r)
+{
+    struct rn_layout *out = g->lay.out;
+    struct rn_layout_wire *grown =
+        rn_arena_room(&out->arena, out->wires, out->n_wires, sizeof(*grown));
+    double x0 = g->gutter_x[r->end[0].gutter] + (r->track[0] + 0.5) * g->track;
+    double x1 = g->gutter_x[r->end[1].gutter] + (r->track[2] + 0.5) * g->track;
+    double y0 = r->end[0].row->y;
+    double y1 = r->end[1].row->y;
+
+    if (grown == NULL)
+        return;
+    out->wires = grown;
+    grown += out->n_wires++;
+    *grown = (struct rn_layout_wire){
+        .kind = r->kind, .ink = wire_ink(r), .from = r->link[0], .to = r->link[1]
+    };
+    if (r->is_across) {
+        double y = corridor_y(g, r);
+        const double xs[] = { pin_x(g, &r->end[0]), x0, x0, x1, x1, pin_x(g, &r->end[1]) };
+        const double ys[] = { y0, y0, y, y, y1, y1 };
+
+        memcpy(grown->x, xs, sizeof(xs));
+        memcpy(grown->y, ys, sizeof(ys));
+        grown->n_points = 6;
+    } else {
+        const double xs[] = { pin_x(g, &r->end[0]), x0, x0, pin_x(g, &r->end[1]) };
+        const double ys[] = { y0, y0, y1, y1 };
+
+        memcpy(grown->x, xs, sizeof(xs));
+        memcpy(grown->y, ys, sizeof(ys));
+        grown->n_points = 4;
+    }
+}
+
+/* ---- around it: headline, what could not be read, legend ---- */
+
+static void draw_headline(struct grid *g)
+{
+    const struct rn_map *map = g->lay.draw->map;
+    char buf[256];
+
+    (void)snprintf(buf, sizeof(buf), "%s   %zu networks",
+                   map->host.hostname[0] != '\0' ? map->host.hostname : "this machine",
+                   map->n_netns);
+    (void)put_label(g,
+                    (struct rn_layout_label){ .text = rn_arena_strdup(&g->lay.out->arena, buf),
+                                              .x = MARGIN,
+                                              .y = MARGIN + 16,
+                                              .type = RN_TYPE_HEADLINE },
+                    RN_LAYOUT_WIDTH - 2 * MARGIN);
+    (void)snprintf(buf, sizeof(buf), "%s %s%sLinux %s", map->host.os_name, map->host.os_version,
+                   map->host.os_name[0] != '\0' ? " · " : "", map->host.kernel);
+    (void)put_label(g,
+                    (struct rn_layout_label){ .text = rn_arena_strdup(&g->lay.out->arena, buf),
+                                              .x = MARGIN,
+                                              .y = MARGIN + 34,
+                                              .type = RN_TYPE_TEXT },
+                    RN_LAYOUT_WIDTH - 2 * MARGIN);
+}
+
+static void draw_unreadable(struct grid *g)
+{
+    const struct rn_map *map = g->lay.draw->map;
+
+    for (size_t i = 0; i < map->n_unreadable; i++) {
+        const struct rn_map_unreadable *u = &map->unreadable[i];
+        char buf[512];
+
+        if (u->netns != NULL)
+            continue;
+        (void)snprintf(buf, sizeof(buf), "cannot read %s %s: %s%s%s", u->what, u->id, u->why,
+                       u->needs[0] != '\0' ? ", needs " : "", u->needs);
+        g->bottom += 16;
+        (void)put_label(g,
+                        (struct rn_layout_label){ .text = rn_arena_strdup(&g->lay.out->arena, buf),
+                                                  .x = MARGIN,
+                                                  .y = g->bottom,
+                                                  .type = RN_TYPE_WARN },
+                        RN_LAYOUT_WIDTH - 2 * MARGIN);
+    }
+}
+
+static bool is_used(const struct grid *g, enum rn_ink ink)
+{
+    for (size_t i = 0; i < g->lay.n_boxes; i++) {
+        if (g->lay.boxes[i].ink == ink)
+            return true;
+    }
+    return false;
+}
+
+static void draw_legend(struct grid *g)
+{
+    static const char *const names[RN_INK_N] = {
+        [RN_INK_HOST] = "this machine",
+        [RN_INK_DOCKER] = "docker",
+        [RN_INK_PODMAN] = "podman",
+        [RN_INK_ENGINE] = "another engine",
+        [RN_INK_NAMED] = "named by hand",
+        [RN_INK_PROCESS] = "of processes",
+        [RN_INK_EMPTY] = "nobody lives there",
+        [RN_INK_CLOSED] = "could not be read",
+    };
+    double x = MARGIN;
+
+    g->bottom += 22;
+    for (unsigned i = 0; i < RN_INK_N; i++) {
+        if (!is_used(g, (enum rn_ink)i))
+            continue;
+        put_rect(g, (struct rn_layout_rect){ .x = x,
+                                             .y = g->bottom - 9,
+                                             .w = 14,
+                                             .h = 11,
+                                             .shape = RN_SHAPE_HEAD,
+                                             .ink = (enum rn_ink)i });
+        x += 20;
+        x += put_label(g,
+                       (struct rn_layout_label){ .text = names[i],
+                                                 .x = x,
+                                                 .y = g->bottom,
+                                                 .type = RN_TYPE_TEXT,
+                                                 .ink = (enum rn_ink)i },
+                       200) +
+             24;
+    }
+    (void)put_label(g,
+                    (struct rn_layout_label){
+                        .text = "wires: solid veth, dashed macvlan and the like, dotted tunnels",
+                        .x = x + 12,
+                        .y = g->bottom,
+                        .type = RN_TYPE_SUB },
+                    RN_LAYOUT_WIDTH - MARGIN - x - 12);
+    g->lay.out->height = g->bottom + MARGIN;
+}
+
+static void draw_everything(struct grid *g)
+{
+    draw_headline(g);
+    draw_groups(g);
+    for (size_t i = 0; i < g->lay.n_boxes; i++)
+        draw_box(g, &g->lay.boxes[i], i == 0 && g->lay.has_host);
+    for (size_t i = 0; i < g->n_routes; i++)
+        draw_wire(g, &g->routes[i]);
+    draw_unreadable(g);
+    draw_legend(g);
+}
+
+int rn_layout_make(struct rn_layout *ret, const struct rn_draw *draw)
+{
+    struct grid g = { .lay = { .draw = draw, .out = ret } };
+
+    *ret = (struct rn_layout){ 0 };
+    rn_lay_boxes(&g.lay);
+    place_blocks(&g);
+    if (!has_memory(&g))
+        return RN_E_NOMEM;
+    measure_boxes(&g);
+    find_routes(&g);
+    untangle(&g);
+    run_corridors(&g);
+    place_vertically(&g);
+    run_gutters(&g);
+    place_horizontally(&g);
+    draw_everything(&g);
+    return ret->arena.is_full ? RN_E_NOMEM : RN_OK;
+}
+
+void rn_layout_free(struct rn_layout *layout)
+{
+    rn_arena_free(&layout->arena);
+    *layout = (struct rn_layout){ 0 };
+}
