@@ -46,11 +46,13 @@ enum rn_gso {
 };
 
 enum rn_pkt_flag {
-    RN_PKT_LOOPED = 1 << 0,     /* came back from ourselves */
-    RN_PKT_BROADCAST = 1 << 1,  /* link-layer broadcast or multicast: no ICMP errors for it */
-    RN_PKT_GSO_ECN = 1 << 2,    /* VIRTIO_NET_HDR_GSO_ECN: CWR only in the first segment */
-    RN_PKT_FORWARDED = 1 << 3,  /* not ours: queues may drop it */
-    RN_PKT_NO_FRAGMENT = 1 << 4 /* DF on output, or fail with MSG_TOO_LONG */
+    RN_PKT_LOOPED = 1 << 0,      /* came back from ourselves */
+    RN_PKT_BROADCAST = 1 << 1,   /* link-layer broadcast or multicast: no ICMP errors for it */
+    RN_PKT_GSO_ECN = 1 << 2,     /* VIRTIO_NET_HDR_GSO_ECN: CWR only in the first segment */
+    RN_PKT_FORWARDED = 1 << 3,   /* not ours: queues may drop it */
+    RN_PKT_NO_FRAGMENT = 1 << 4, /* DF on output, or fail with MSG_TOO_LONG */
+    RN_PKT_LENT =
+        1 << 5, /* its slabs are a sender's of this process, who pays for them (pipe, loopback) */
 };
 
 struct rn_frag {

@@ -293,7 +293,7 @@ static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
 
     pkt->account = &stack->drops;
     pkt->nic = nic->id;
-    pkt->flags = 0; /* what a device may not claim: being looped, being ours */
+    pkt->flags &= RN_PKT_LENT; /* what a device may not claim: being looped, being ours */
     if (!nic->is_up) {
         rn_pkt_drop(pkt, RN_DROP_NIC_DOWN);
         return;

@@ -43,11 +43,13 @@ void rn_tcp_rcv_charge(struct rn_tcp *conn, int64_t bytes)
 uint32_t rn_tcp_rcv_pkt_cost(const struct rn_pkt *pkt)
 {
     uint32_t cost = (uint32_t)sizeof(*pkt);
+    bool is_paid = (pkt->flags & RN_PKT_LENT) != 0;
 
     for (unsigned i = 0; i < pkt->n_frags; i++) {
         const struct rn_frag *frag = &pkt->frags[i];
 
-        cost += frag->buf->class == RN_BUF_LENT ? frag->len : rn_buf_true_bytes(frag->buf);
+        cost +=
+            is_paid || frag->buf->class == RN_BUF_LENT ? frag->len : rn_buf_true_bytes(frag->buf);
     }
     return cost;
 }
