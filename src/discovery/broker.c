@@ -84,6 +84,7 @@ static int init(struct rn_broker *b, int out_fd)
         b->self_mnt_ino = 0;
     if (rn_proc_ns_ino(b->proc_fd, "self/ns/user", &b->self_user_ino) < 0)
         b->self_user_ino = 0;
+    b->has_nft = rn_nft_is_present(b);
     read_own_caps(b);
     return RN_OK;
 }

@@ -68,6 +68,7 @@ struct rn_broker {
     struct rn_dump_writer out;
     struct rn_progress *progress; /* shared memory */
     int64_t started_ms;
+    bool has_nft; /* asking for nf_tables loads no module */
     int proc_fd;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;
@@ -119,6 +120,9 @@ void rn_found_add_ref(struct rn_broker *b, uint64_t ino, const struct rn_found_r
 RN_MUST_USE int rn_found_open(struct rn_broker *b, const struct rn_found_netns *ns);
 /* Returns owned a descriptor of @path in the mount namespace @mntns. */
 RN_MUST_USE int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const char *path);
+
+/* Whether nf_tables may be asked without changing the machine. */
+bool rn_nft_is_present(struct rn_broker *b);
 
 /* Runs @fn(b, i) for i in [first, end) in a child. An item that makes no progress for @stuck_ms, or dies, is reported
  * to @on_lost, and a new child goes on behind it. Items write into b->out; each is written out whole or not at all. */

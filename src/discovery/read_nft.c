@@ -14,11 +14,13 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define NAT_TABLES_MAX 64u
 #define SETS_MAX       1024u
 #define XT_ENTRIES_MAX (8u << 20)
+#define BUILTIN_BYTES  (256u * 1024u)
 #define NFT_NAME_BYTES 256u
 
 struct name {
@@ -159,14 +161,34 @@ static bool file_names(struct rn_broker *b, const char *file, const char *wanted
     return false;
 }
 
+/* Part of the kernel itself: then neither /proc/modules nor, without parameters, /sys/module shows it. */
+static bool is_built_in(void)
+{
+    struct utsname uts;
+    char path[sizeof(uts.release) + 64];
+    struct rn_text t = rn_text_of(path, sizeof(path));
+    uint8_t *text = malloc(BUILTIN_BYTES);
+    int len = -1;
+    bool is_in;
+
+    if (text != NULL && uname(&uts) == 0) {
+        rn_text_str(&t, "/lib/modules/");
+        rn_text_str(&t, uts.release);
+        rn_text_str(&t, "/modules.builtin");
+        len = rn_proc_read(AT_FDCWD, path, text, BUILTIN_BYTES);
+    }
+    is_in = len > 0 && memmem(text, (size_t)len, "/nf_tables.ko", 13) != NULL;
+    free(text);
+    return is_in;
+}
+
 /* Asking an absent subsystem makes the kernel load it. Without /proc/modules there is nothing to load. */
-static bool is_present(struct rn_broker *b, const char *module)
+bool rn_nft_is_present(struct rn_broker *b)
 {
     if (faccessat(b->proc_fd, "modules", F_OK, 0) < 0)
         return true;
-    if (file_names(b, "modules", module))
-        return true;
-    return faccessat(AT_FDCWD, "/sys/module/nf_tables", F_OK, 0) == 0;
+    return file_names(b, "modules", "nf_tables") || access("/sys/module/nf_tables", F_OK) == 0 ||
+           is_built_in();
 }
 
 void rn_visit_nft(struct rn_visit *v)
@@ -174,7 +196,7 @@ void rn_visit_nft(struct rn_visit *v)
     struct nft f = { .v = v, .tables.max = NAT_TABLES_MAX, .sets.max = SETS_MAX };
     int err;
 
-    if (!is_present(v->b, "nf_tables"))
+    if (!v->b->has_nft)
         return;
     err = rn_nl_open(&f.nl, NETLINK_NETFILTER);
     if (err == rn_err_from_errno(EPROTONOSUPPORT))
