@@ -394,13 +394,23 @@ static int tcp_shutdown(struct rn_sock *sock, enum rn_shut how)
     return RN_OK;
 }
 
+/* Connections that nobody waits for go first. */
+static bool is_room_for_orphan(const struct rn_tcp *conn)
+{
+    struct rn_stack *stack = conn->sock.stack;
+
+    if (rn_tcp_stack_of(conn)->n_orphans < ORPHANS_MAX &&
+        rn_stack_pressure(stack) != RN_PRESSURE_FULL)
+        return true;
+    stack->stats.tcp_aborts_on_memory++;
+    return false;
+}
+
 static bool must_reset_on_close(const struct rn_tcp *conn)
 {
-    const struct rn_tcp_stack *tcp = rn_tcp_stack_of(conn);
-
     /* RFC 2525 §2.17: the peer must learn that its data reached nobody. */
     return conn->rcv.queued > 0 || rn_tcp_cold_get(conn)->linger_ns == 0 ||
-           tcp->n_orphans >= ORPHANS_MAX;
+           !is_room_for_orphan(conn);
 }
 
 static void end_and_free(struct rn_tcp *conn)
