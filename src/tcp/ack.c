@@ -98,8 +98,8 @@ static void acknowledge(struct rn_tcp *conn, struct rn_tcp_ack *ack)
     ack->acked = una.v - conn->snd.una.v;
     acknowledge_records(conn, ack, una);
     conn->snd.queued -= rn_tcp_queue_trim(conn, &flight->queue, una);
+    rn_tcp_count_wrap(&conn->count.una_wraps, conn->iss, conn->snd.una, una);
     conn->snd.una = una;
-    conn->count.bytes_acked += ack->acked;
     conn->snd.dupacks = 0;
     conn->rtt.backoff = 0;
     flight->waits_since_ns = 0;

@@ -58,7 +58,8 @@ static size_t copy_out(const struct rn_tcp *conn, uint8_t *to, size_t max)
     const struct rn_pkt *pkt;
     size_t done = 0;
 
-    for (pkt = conn->rcv.first; pkt != NULL && done < max; pkt = pkt->next) {
+    for (pkt = rn_tcp_rcv_first(conn); pkt != NULL && done < max;
+         pkt = rn_tcp_rcv_next(conn, pkt)) {
         size_t n = rn_min_size(pkt->len, max - done);
 
         rn_pkt_copy_out(pkt, 0, to + done, n);
@@ -89,7 +90,7 @@ int rn_tcp_peek_views(struct rn_sock *sock, struct rn_slice *views, unsigned max
 
     if (conn->rcv.queued == 0)
         return nothing_to_read(conn);
-    for (pkt = conn->rcv.first; pkt != NULL && n < max; pkt = pkt->next) {
+    for (pkt = rn_tcp_rcv_first(conn); pkt != NULL && n < max; pkt = rn_tcp_rcv_next(conn, pkt)) {
         struct rn_view parts[1 + RN_PKT_FRAGS_MAX];
         unsigned n_parts = rn_pkt_views(pkt, 0, parts, RN_ARRAY_LEN(parts));
 

@@ -67,8 +67,7 @@ struct rn_tcp_rcv {
     uint32_t queued;      /* bytes readable */
     uint32_t buf_max;     /* receive buffer limit, auto-tuned unless fixed */
     uint32_t charged;     /* true bytes of memory held by queue and reorder store */
-    struct rn_pkt *first; /* readable packets in order, linked by pkt->next; fronts are consumed */
-    struct rn_pkt *last;
+    struct rn_pkt *last;  /* of a ring by pkt->next, so last->next is the oldest readable packet */
     struct rn_tcp_rx *rx; /* reorder store, SACK blocks, auto-tuning; NULL when not needed */
     uint32_t ts_recent;
     uint32_t ts_recent_s; /* when it was stored, in s: RFC 7323 §5.5, 24 days */
@@ -142,9 +141,18 @@ struct rn_tcp_cold {
 
 /* Lifetime counts that TCP_INFO reports. */
 struct rn_tcp_count {
-    uint64_t bytes_acked, bytes_received;
+    uint16_t
+        una_wraps; /* how often snd.una - iss went through 2^32: bytes acknowledged need no counter of their own */
+    uint16_t nxt_wraps; /* rcv.nxt - irs */
     uint32_t segs_in, segs_out, retrans, data_segs_in;
 };
+
+/* A number that began at @first goes on from @before to @after. */
+static inline void rn_tcp_count_wrap(uint16_t *wraps, rn_seq first, rn_seq before, rn_seq after)
+{
+    if (after.v - first.v < before.v - first.v)
+        ++*wraps;
+}
 
 /* Each is a deadline; the connection's one wheel node holds the least (timers.c). */
 enum rn_tcp_timer {
@@ -185,7 +193,8 @@ struct rn_tcp {
     struct rn_tcp_count count;
 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 512,
+/* With its share of the demux table (a pointer, at a load between a half and one) it stays within 512. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 496,
                "what an idle connection costs, DESIGN 2.3");
 
 /* Per-stack TCP state (rn_l4_ops.attach). */

@@ -16,6 +16,23 @@ static int64_t since_ms(const struct rn_tcp *conn, uint32_t then_ms)
     return (int64_t)(rn_tcp_clock_ms(conn->sock.stack) - then_ms) * RN_NS_PER_MS;
 }
 
+/* SYN and FIN take a number each and are no bytes. */
+static uint64_t bytes_acked(const struct rn_tcp *conn)
+{
+    uint64_t n = (uint64_t)conn->count.una_wraps << 32 | (conn->snd.una.v - conn->iss.v);
+    bool is_fin_acked =
+        (conn->flags & RN_TCPF_FIN_SENT) != 0 && rn_seq_eq(conn->snd.una, conn->snd.max);
+
+    return n == 0 ? 0 : n - 1 - (is_fin_acked ? 1 : 0);
+}
+
+static uint64_t bytes_received(const struct rn_tcp *conn)
+{
+    uint64_t n = (uint64_t)conn->count.nxt_wraps << 32 | (conn->rcv.nxt.v - conn->irs.v);
+
+    return n == 0 ? 0 : n - 1 - ((conn->flags & RN_TCPF_FIN_RCVD) != 0 ? 1 : 0);
+}
+
 static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
 {
     info->state = (enum rn_tcp_state)conn->state;
@@ -28,8 +45,8 @@ static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->rcv_wscale = conn->rcv.wscale;
     info->probes = conn->probes;
     info->syn_retries = conn->syn_retries;
-    info->bytes_acked = conn->count.bytes_acked;
-    info->bytes_received = conn->count.bytes_received;
+    info->bytes_acked = bytes_acked(conn);
+    info->bytes_received = bytes_received(conn);
     info->segs_in = conn->count.segs_in;
     info->segs_out = conn->count.segs_out;
     info->data_segs_in = conn->count.data_segs_in;

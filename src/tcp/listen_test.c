@@ -329,6 +329,45 @@ static void test_a_forged_or_old_cookie_is_reset(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* What an idle connection holds: itself and its place in the table, no buffer, no timer's memory. */
+static void test_an_idle_connection_costs_at_most_512_bytes(void **state)
+{
+    enum { N_CONNS = 20000 };
+    static struct rn_sock *socks[N_CONNS];
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    size_t before;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 16);
+    before = f.t.alloc.bytes_live;
+
+    for (unsigned i = 0; i < N_CONNS; i++) {
+        f.them = rn_addr_v4(0x0b000000 + i);
+        f.knows_our_isn = false;
+        fix_peer(&f, "S 0:0(0) win 65535 <mss 1460,sackOK,TS 1 0,wscale 7>");
+        (void)fix_next(&f);
+        fix_peer(&f, "P. 1:101(100) ack 1 <TS 1 0>");
+        socks[i] = fix_accept(server);
+        fix_reads(socks[i], 0, 100);
+        fix_writes(&f, socks[i], 100);
+        fix_ignore(&f);
+        fix_peer(&f, ". 101:101(0) ack 101 <TS 1 0>");
+    }
+    fix_pass(&f, 60000);
+    fix_ignore(&f);
+
+    /* The pool holds slabs for all connections together, not for each. */
+    assert_true(f.t.alloc.bytes_live - before <= (size_t)N_CONNS * 512 + (1u << 20));
+    for (unsigned i = 0; i < N_CONNS; i++)
+        rn_sock_abort(socks[i]);
+    rn_sock_close(server);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_defer_accept_waits_for_data),
         cmocka_unit_test(test_a_cookie_keeps_mss_wscale_and_sack_in_isn_and_timestamp),
         cmocka_unit_test(test_a_forged_or_old_cookie_is_reset),
+        cmocka_unit_test(test_an_idle_connection_costs_at_most_512_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,28 +121,27 @@ static void append(struct rn_tcp *conn, struct rn_pkt *pkt)
     }
     pkt = rn_tcp_rcv_compact(pkt);
     rn_tcp_rcv_charge(conn, rn_tcp_rcv_pkt_cost(pkt));
-    pkt->next = NULL;
+    pkt->next = conn->rcv.last != NULL ? conn->rcv.last->next : pkt;
     if (conn->rcv.last != NULL)
         conn->rcv.last->next = pkt;
-    else
-        conn->rcv.first = pkt;
     conn->rcv.last = pkt;
 }
 
 static void free_first(struct rn_tcp *conn)
 {
-    struct rn_pkt *pkt = conn->rcv.first;
+    struct rn_pkt *last = conn->rcv.last;
+    struct rn_pkt *pkt = last->next;
 
     rn_tcp_rcv_charge(conn, -(int64_t)rn_tcp_rcv_pkt_cost(pkt));
-    conn->rcv.first = pkt->next;
-    if (conn->rcv.first == NULL)
+    last->next = pkt->next;
+    if (pkt == last)
         conn->rcv.last = NULL;
     rn_pkt_free(pkt);
 }
 
 static void drop_queue(struct rn_tcp *conn)
 {
-    while (conn->rcv.first != NULL)
+    while (conn->rcv.last != NULL)
         free_first(conn);
     conn->rcv.queued = 0;
 }
@@ -244,7 +243,7 @@ void rn_tcp_rcv_consume(struct rn_tcp *conn, uint32_t len)
     conn->rcv.queued -= left;
     rn_tcp_tune_consumed(conn, left);
     while (left > 0) {
-        struct rn_pkt *pkt = conn->rcv.first;
+        struct rn_pkt *pkt = conn->rcv.last->next;
         uint32_t cost = rn_tcp_rcv_pkt_cost(pkt);
 
         if (pkt->len <= left) {
@@ -306,8 +305,10 @@ static bool trim_to_window(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 
 static void advance(struct rn_tcp *conn, uint32_t len)
 {
-    conn->rcv.nxt = rn_seq_add(conn->rcv.nxt, len);
-    conn->count.bytes_received += len;
+    rn_seq next = rn_seq_add(conn->rcv.nxt, len);
+
+    rn_tcp_count_wrap(&conn->count.nxt_wraps, conn->irs, conn->rcv.nxt, next);
+    conn->rcv.nxt = next;
 }
 
 static void ack_at_once(struct rn_tcp *conn)

@@ -52,6 +52,15 @@ void rn_tcp_reorder_clear(struct rn_tcp *conn);
 void rn_tcp_rcv_init(struct rn_tcp *conn);
 /* Frees all that was received and not read. */
 void rn_tcp_rcv_clear(struct rn_tcp *conn);
+/* The packets that can be read, oldest first: NULL ends the walk. */
+static inline struct rn_pkt *rn_tcp_rcv_first(const struct rn_tcp *conn)
+{
+    return conn->rcv.last != NULL ? conn->rcv.last->next : NULL;
+}
+static inline struct rn_pkt *rn_tcp_rcv_next(const struct rn_tcp *conn, const struct rn_pkt *pkt)
+{
+    return pkt != conn->rcv.last ? pkt->next : NULL;
+}
 /* The first byte after the window the peer knows of. */
 static inline rn_seq rn_tcp_rcv_edge(const struct rn_tcp *conn)
 {

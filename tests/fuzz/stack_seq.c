@@ -380,7 +380,7 @@ static void check_promises(struct rig *r)
         }
         conn = rn_container_of(r->socks[i], struct rn_tcp, sock);
         must(conn->rcv.charged < (4u << 20));
-        must((conn->rcv.queued == 0) == (conn->rcv.first == NULL));
+        must((conn->rcv.queued == 0) == (conn->rcv.last == NULL));
         must(rn_seq_le(conn->snd.una, conn->snd.max));
         check_edge(r, i, conn);
     }
