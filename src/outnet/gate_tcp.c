@@ -139,8 +139,8 @@ static int64_t read_slab(struct session *s, size_t room)
         rn_buf_unref(buf);
         return got;
     }
-    s->may_read =
-        (size_t)got == span.len; /* a short read of a stream has drained it (epoll(7), Q9) */
+    /* A short read of a stream has drained it (epoll(7), Q9), but for an end whose edge came before. */
+    s->may_read = (size_t)got == span.len || s->conn->is_ending;
     s->is_bulk = (size_t)got >= BULK_BYTES;
     taken = rn_tcp_write_buf(s->sock, buf, 0, (uint32_t)got);
     if (taken < 0)

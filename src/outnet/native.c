@@ -61,6 +61,7 @@ static void on_ready(struct rn_watch *watch, unsigned ready)
     struct native_conn *self = rn_container_of(watch, struct native_conn, watch);
 
     self->events |= events_of(ready);
+    self->conn.is_ending |= (self->events & (RN_PEER_SHUT | RN_ERROR)) != 0;
     rn_turn_schedule(self->net->net.turn, RN_PHASE_EVENT, &self->ready);
 }
 

@@ -43,6 +43,8 @@ struct rn_net_conn {
     void *owner;
     struct rn_endpoint local;
     struct rn_endpoint remote;
+    /* RN_PEER_SHUT or RN_ERROR was seen: its edge is spent, so a short read does not mean that there is nothing more. */
+    bool is_ending;
 };
 
 /* --- dial --------------------------------------------------------------------------------------------------- */
