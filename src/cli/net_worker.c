@@ -24,12 +24,13 @@
 #define HOST_NAME      "host.runnel"
 #define LISTEN_BACKLOG 1024
 
-/* One published TCP port. */
+/* One published port. The socket of a UDP one is the gate's; here it is only remembered, to survive the sandbox. */
 struct listener {
     struct rn_list link;
     struct rn_net_worker *worker;
     struct rn_watch watch;
     int fd;
+    bool is_udp;
     struct rn_endpoint inner; /* port; the address by the peer's family */
 };
 
@@ -120,7 +121,8 @@ static int add_family(struct rn_net_worker *w, struct rn_addr gateway, unsigned 
 static int build_stack(struct rn_net_worker *w)
 {
     const struct rn_run_plan *plan = &w->config->plan;
-    struct rn_stack_opts stack = { .protos = &rn_protos_all };
+    /* A program may ask a resolver on loopback, which leads to us (rn_plan_stubs). */
+    struct rn_stack_opts stack = { .protos = &rn_protos_all, .allow_loopback_from_nic = true };
     struct rn_nic_opts nic = { .name = w->config->cell.ifname,
                                .flags = RN_NIC_PROMISCUOUS | RN_NIC_SPOOFING | RN_NIC_NO_DAD };
     int err;
@@ -314,6 +316,17 @@ static int listen_tcp(struct rn_net_worker *w, int fd, uint16_t port)
     return RN_OK;
 }
 
+static int remember_udp(struct rn_net_worker *w, int fd)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+
+    if (l == NULL)
+        return RN_E_NOMEM;
+    *l = (struct listener){ .worker = w, .fd = fd, .is_udp = true };
+    rn_list_push_back(&w->listeners, &l->link);
+    return RN_OK;
+}
+
 static int listen_one(struct rn_net_worker *w, const struct rn_worker_listen *order, int fd,
                       unsigned index)
 {
@@ -326,7 +339,9 @@ static int listen_one(struct rn_net_worker *w, const struct rn_worker_listen *or
 
     if (!order->is_udp)
         return listen_tcp(w, fd, port);
-    err = rn_net_native_adopt_dgram(&dgram, w->net, fd);
+    err = remember_udp(w, fd);
+    if (err >= 0)
+        err = rn_net_native_adopt_dgram(&dgram, w->net, fd);
     return err < 0 ? err : rn_gate_udp_publish(w->udp, dgram, &inner);
 }
 
@@ -397,8 +412,10 @@ struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
     rn_list_for_each_safe (it, tmp, &w->listeners) {
         struct listener *l = rn_list_entry(it, struct listener, link);
 
-        rn_unwatch(&l->watch);
-        close(l->fd);
+        if (!l->is_udp) {
+            rn_unwatch(&l->watch);
+            close(l->fd);
+        }
         free(l);
     }
     rn_gate_icmp_free(w->icmp);

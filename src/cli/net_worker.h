@@ -7,7 +7,7 @@
 struct rn_net_worker;
 
 /* Descriptors a sandboxed worker keeps, without its listeners: device, capture, epoll, events, echo. */
-#define RN_NET_WORKER_FDS 1024
+#define RN_NET_WORKER_FDS 20480
 
 /* Borrows @config for life; consumes @fds in any case. Returns owned; on failure @ret_what is a verb phrase. */
 RN_MUST_USE int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config *config,

@@ -1,5 +1,7 @@
 #include "cli/plan.h"
 
+#include "cli/policy.h"
+
 #include <runnel/err.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,6 +156,24 @@ int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
     plan.has_default6 = plan.has_v6 && (host->has_default6 || opts->only_v6);
     *ret = plan;
     return RN_OK;
+}
+
+unsigned rn_plan_stubs(const struct rn_run_plan *plan, struct rn_addr *ret, unsigned max)
+{
+    unsigned n = 0;
+
+    if (!plan->has_v4 || max < 2)
+        return 0;
+    ret[n++] = rn_addr_v4(RN_STUB_RESOLVER);
+    ret[n++] = rn_addr_v4(RN_STUB_RESOLVER2);
+    for (unsigned i = 0; i < plan->n_dns && n < max; i++) {
+        uint32_t v4 = rn_addr_is_v4(plan->dns[i]) ? rn_addr_to_v4(plan->dns[i]) : 0;
+
+        if (v4 >> 24 == 127 && v4 != 0x7f000001 && v4 != RN_STUB_RESOLVER &&
+            v4 != RN_STUB_RESOLVER2)
+            ret[n++] = plan->dns[i];
+    }
+    return n;
 }
 
 static void print_family(FILE *to, struct rn_addr addr, unsigned bits, struct rn_addr gateway,

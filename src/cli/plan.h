@@ -72,6 +72,9 @@ void rn_plan_resolv_text(const struct rn_run_plan *plan, char *buf, size_t cap);
 /* Decides. Complains on stderr and returns PARSE about options, or EXISTS when no private prefix is free. */
 RN_MUST_USE int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
                             struct rn_run_plan *ret);
+/* Loopback addresses by which programs know a resolver: systemd-resolved's, and the host's own nameservers on loopback but
+ * 127.0.0.1, which is the command's own. Returns how many. */
+unsigned rn_plan_stubs(const struct rn_run_plan *plan, struct rn_addr *ret, unsigned max);
 /* For --dry-run. */
 void rn_plan_print(const struct rn_run_plan *plan, const struct rn_run_opts *opts,
                    char *const *argv, FILE *to);

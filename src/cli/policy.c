@@ -6,10 +6,6 @@
 
 #include <unistd.h>
 
-/* systemd-resolved's stub listeners (systemd-resolved(8)): programs may carry them in their own configuration. */
-#define STUB_RESOLVER  0x7f000035u
-#define STUB_RESOLVER2 0x7f000036u
-
 bool rn_policy_is_gateway(const struct rn_policy *policy, struct rn_addr addr)
 {
     if (rn_addr_is_none(addr))
@@ -23,8 +19,8 @@ bool rn_policy_is_resolver(const struct rn_policy *policy, const struct rn_endpo
 
     if (to->port != RN_DNS_PORT)
         return false;
-    return rn_policy_is_gateway(policy, to->addr) || v4 == STUB_RESOLVER || v4 == STUB_RESOLVER2 ||
-           rn_resolver_is_server(policy->resolver, to->addr);
+    return rn_policy_is_gateway(policy, to->addr) || v4 == RN_STUB_RESOLVER ||
+           v4 == RN_STUB_RESOLVER2 || rn_resolver_is_server(policy->resolver, to->addr);
 }
 
 /* The address this host would use to reach the world: no packet is sent by connecting a datagram socket. */

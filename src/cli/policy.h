@@ -2,6 +2,10 @@
 /* Where a destination named inside really leads: the gateway is the resolver and the host, loopback stays closed. */
 #include "outnet/resolver.h"
 
+/* systemd-resolved's stub listeners (systemd-resolved(8)): programs may carry them in their own configuration. */
+#define RN_STUB_RESOLVER  0x7f000035u
+#define RN_STUB_RESOLVER2 0x7f000036u
+
 struct rn_policy {
     struct rn_addr gateway4, gateway6;
     struct rn_prefix inner4, inner6; /* the prefixes inside */

@@ -180,6 +180,7 @@ static int build_cell(struct rn_supervisor *s)
     int err;
 
     rn_plan_resolv_text(plan, resolv, sizeof(resolv));
+    cell.net.n_stubs = rn_plan_stubs(plan, cell.net.stubs, RN_CELL_STUBS_MAX);
     err = rn_cell_spawn(&s->cell, &cell, &failure);
     if (err < 0)
         rn_refusal_tell(&failure, stderr);
@@ -197,6 +198,7 @@ static void tell_rung(const struct rn_supervisor *s)
         { RN_CELL_WARN_RESOLV, "/etc/resolv.conf could not be replaced: names may not resolve" },
         { RN_CELL_WARN_NSSWITCH, "/etc/nsswitch.conf could not be replaced" },
         { RN_CELL_WARN_DAEMONS, "sockets of systemd-resolved or nscd could not be hidden" },
+        { RN_CELL_WARN_STUBS, "127.0.0.53 inside does not lead to our resolver" },
     };
     const struct rn_cell_report *report = rn_cell_report(s->cell);
 

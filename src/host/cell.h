@@ -33,6 +33,8 @@ enum rn_cell_rung {
     RN_CELL_VETH, /* Ethernet by an AF_PACKET socket on the far end of a veth pair, in a second, empty namespace */
 };
 
+#define RN_CELL_STUBS_MAX 8u
+
 struct rn_cell_net {
     enum rn_cell_rung rung;
     const char *ifname; /* as seen inside; NULL: "tun0" or "eth0" */
@@ -42,6 +44,9 @@ struct rn_cell_net {
     struct rn_addr gateway4;
     struct rn_addr addr6;
     struct rn_addr gateway6;
+    /* IPv4 loopback addresses, such as systemd-resolved's 127.0.0.53, that lead to the gateway instead of to the cell itself. */
+    struct rn_addr stubs[RN_CELL_STUBS_MAX];
+    unsigned n_stubs;
     uint8_t bits4;
     uint8_t bits6;
     bool has_default4;
@@ -89,6 +94,7 @@ enum rn_cell_warning {
     RN_CELL_WARN_RESOLV = 1 << 2,   /* /etc/resolv.conf could not be replaced */
     RN_CELL_WARN_NSSWITCH = 1 << 3, /* "hosts: files dns" could not be enforced */
     RN_CELL_WARN_DAEMONS = 1 << 4,  /* sockets of systemd-resolved or nscd could not be hidden */
+    RN_CELL_WARN_STUBS = 1 << 5,    /* 127.0.0.53 and its like do not lead to the gateway */
 };
 
 /* What was built. */

@@ -13,6 +13,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -249,6 +250,34 @@ static int add_default(struct keeper *k, struct rn_nl *nl, uint32_t index, bool 
                    : RN_OK;
 }
 
+/*
+ * The kernel looks a destination up in table "local" first, where 127.0.0.0/8 leads to lo: a longer prefix there goes before
+ * it. The answers come from a loopback address by another interface, which is a martian unless route_localnet is set;
+ * whoever is at the other end of this interface is ourselves.
+ */
+static int add_stubs(struct keeper *k, struct rn_nl *nl, uint32_t index)
+{
+    const struct rn_cell_net *net = &k->opts->net;
+    char path[96];
+    int err = RN_OK;
+
+    if (net->n_stubs == 0 || rn_addr_is_none(net->addr4))
+        return RN_OK;
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/route_localnet", ifname_of(k));
+    err = rn_write_file(path, "1");
+    for (unsigned i = 0; i < net->n_stubs && err >= 0; i++) {
+        struct rn_route_plan plan = { .dst = rn_prefix_of(net->stubs[i], 32),
+                                      .gateway = net->gateway4,
+                                      .prefsrc = net->addr4,
+                                      .ifindex = index,
+                                      .table = RT_TABLE_LOCAL,
+                                      .is_onlink = true };
+
+        err = rn_rtnl_route_add(nl, &plan);
+    }
+    return err;
+}
+
 static int add_family(struct keeper *k, struct rn_nl *nl, uint32_t index, bool is_v4)
 {
     const struct rn_cell_net *net = &k->opts->net;
@@ -285,6 +314,8 @@ static int configure(struct keeper *k, struct rn_nl *nl)
         err = add_family(k, nl, (uint32_t)index, true);
     if (err >= 0 && has_v6(net))
         err = add_family(k, nl, (uint32_t)index, false);
+    if (err >= 0 && add_stubs(k, nl, (uint32_t)index) < 0)
+        k->report.warnings |= RN_CELL_WARN_STUBS;
     return err;
 }
 

@@ -126,7 +126,7 @@ def python_s_web_server_is_reached_from_the_host(way):
     rig.need("curl")
     host, _ = behind.two_nets()
     sent = rig.random_file("sent", 8 << 20)
-    behind.start(host, [behind.PYTHON, "-m", "http.server", "--directory", rig.workdir(), "80"], "-p", "8080:80", way=way)
+    behind.start(host, [behind.PYTHON, "-m", "http.server", "--bind", "::", "--directory", rig.workdir(), "80"], "-p", "8080:80", way=way)
     wait = ["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:8080/"]
     rig.wait_until(lambda: host.run(wait).status == 0, "the web server answers")
 
