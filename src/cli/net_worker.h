@@ -6,7 +6,7 @@
 
 struct rn_net_worker;
 
-/* Descriptors a sandboxed worker keeps, without its listeners: device, capture, epoll, events, echo. */
+/* Descriptors a sandboxed worker keeps, its published ports included (RN_PORTS_BOUND_MAX blocks of them). */
 #define RN_NET_WORKER_FDS 20480
 
 /* Borrows @config for life; consumes @fds in any case. Returns owned; on failure @ret_what is a verb phrase. */
