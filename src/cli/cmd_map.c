@@ -2,6 +2,7 @@
 #include "cli/exit.h"
 #include "cli/verbs.h"
 
+#include "discovery/ask_path.h"
 #include "discovery/draw.h"
 #include "discovery/scan.h"
 
@@ -174,6 +175,45 @@ static int show(const struct rn_draw *draw, const char *name, struct rn_out *out
     return RN_EXIT_ERROR;
 }
 
+/* "path TO" from here, or "path FROM TO". */
+static int path(const struct map_opts *opts, const struct rn_draw *draw,
+                const struct rn_opts_rest *rest, struct rn_out *out)
+{
+    const char *const from_to[] = { rest->n_operands == 3 ? rest->operands[1] : NULL,
+                                    rest->operands[rest->n_operands - 1] };
+    struct rn_path_query query;
+    struct rn_path way;
+    const char *what;
+    int status;
+    int err = rn_path_parse(draw->map, from_to, &query, &what);
+
+    if (err < 0) {
+        fprintf(stderr,
+                "runnel map: %s \"%s\"\n"
+                "hint: FROM is a container, pid, network or eth0@network; TO is 10.0.0.1, "
+                "[::1]:53/udp, web:80\n",
+                err == RN_E_PARSE ? "cannot understand" : "there is no", what);
+        return RN_EXIT_USAGE;
+    }
+    err = rn_path_find(&way, draw->map, &query);
+    if (err < 0) {
+        rn_path_free(&way);
+        return complain("find the way", "", err);
+    }
+    if (opts->json || (opts->format != NULL && strcmp(opts->format, "json") == 0))
+        rn_draw_path_json(draw, &way, out);
+    else
+        rn_draw_path(draw, &way, out);
+    status = way.is_reached ? RN_EXIT_OK : RN_EXIT_ERROR;
+    rn_path_free(&way);
+    return status;
+}
+
+static bool is_path(const struct rn_opts_rest *rest)
+{
+    return rest->n_operands >= 2 && rest->n_operands <= 3 && strcmp(rest->operands[0], "path") == 0;
+}
+
 static bool is_asked_namespace_there(const struct map_opts *opts, const struct rn_map *map)
 {
     const struct rn_select select = { .netns = opts->netns };
@@ -199,7 +239,9 @@ static int answer(const struct map_opts *opts, const struct rn_opts_rest *rest,
 
     if (opts->netns != NULL && !is_asked_namespace_there(opts, map))
         return RN_EXIT_ERROR;
-    if (rest->n_operands == 2)
+    if (is_path(rest))
+        status = path(opts, &draw, rest, &out);
+    else if (rest->n_operands == 2)
         status = show(&draw, rest->operands[1], &out);
     else
         draw_all(opts, &draw, &out);
@@ -215,7 +257,7 @@ static bool is_question(const struct rn_opts_rest *rest)
 {
     if (rest->n_operands == 0)
         return true;
-    return rest->n_operands == 2 && strcmp(rest->operands[0], "show") == 0;
+    return is_path(rest) || (rest->n_operands == 2 && strcmp(rest->operands[0], "show") == 0);
 }
 
 static int scan_and_answer(const struct map_opts *opts, const struct rn_opts_rest *rest)
@@ -258,7 +300,7 @@ static int run(int argc, char **argv)
     if (!is_question(&rest)) {
         fprintf(stderr,
                 "runnel map: what should be done with \"%s\"?\n"
-                "hint: runnel map, or runnel map show NIF\n",
+                "hint: runnel map, runnel map show NIF, or runnel map path [FROM] TO[:PORT]\n",
                 rest.operands[0]);
         return RN_EXIT_USAGE;
     }
@@ -303,12 +345,14 @@ static const char *const examples[] = { "runnel map",
                                         "who listens on, or forwards, port 8080",
                                         "runnel map show eth0@web",
                                         "all about one interface of a container",
+                                        "runnel map path web db:5432",
+                                        "which way a packet takes, and why, hop by hop",
                                         NULL };
 
 const struct rn_verb rn_verb_map = {
     .name = "map",
     .summary = "show every network on this machine, and how they hang together",
-    .synopsis = "[options] [show NIF[@WHICH]]",
+    .synopsis = "[options] [show NIF[@WHICH] | path [FROM] TO[:PORT[/udp]]]",
     .opts = options,
     .n_opts = sizeof(options) / sizeof(options[0]),
     .examples = examples,

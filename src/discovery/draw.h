@@ -3,6 +3,8 @@
 #include "discovery/escape.h"
 #include "discovery/select.h"
 
+struct rn_path;
+
 struct rn_draw {
     const struct rn_map *map; /* sorted (borrows) */
     struct rn_select select;
@@ -24,3 +26,6 @@ void rn_draw_dot(const struct rn_draw *draw, struct rn_out *out);
 void rn_draw_svg(const struct rn_draw *draw, struct rn_out *out);
 /* Everything about one interface: "eth0" of the present namespace, or "eth0@web". Errors: NOT_FOUND. */
 int rn_draw_link(const struct rn_draw *draw, const char *name, struct rn_out *out);
+void rn_draw_path(const struct rn_draw *draw, const struct rn_path *path, struct rn_out *out);
+void rn_draw_path_json(const struct rn_draw *draw, const struct rn_path *path,
+                       struct rn_out *out); /* runnel.path/1 */
