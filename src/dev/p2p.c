@@ -1,0 +1,126 @@
+#include "dev/p2p.h"
+
+#include "dev/renumber.h"
+#include <runnel/err.h>
+
+static enum rn_p2p_side other(enum rn_p2p_side side)
+{
+    return side == RN_P2P_A ? RN_P2P_B : RN_P2P_A;
+}
+
+static void schedule(struct rn_p2p *p2p)
+{
+    rn_turn_schedule(p2p->turn, RN_PHASE_DELIVER, &p2p->task);
+}
+
+static void on_event(struct rn_device *dev, unsigned events)
+{
+    struct rn_p2p *p2p = dev->owner;
+    enum rn_p2p_side side = dev == p2p->end[RN_P2P_A] ? RN_P2P_A : RN_P2P_B;
+
+    /* A closed end is found out by using it. */
+    if ((events & (RN_DEV_READABLE | RN_DEV_CLOSED)) != 0)
+        p2p->lane[side].may_read = true;
+    if ((events & (RN_DEV_WRITABLE | RN_DEV_CLOSED)) != 0)
+        p2p->lane[other(side)].may_write = true;
+    schedule(p2p);
+}
+
+static void plug(struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *dev)
+{
+    struct rn_device *old = p2p->end[side];
+
+    if (old != NULL) {
+        old->notify = NULL;
+        old->owner = NULL;
+    }
+    p2p->end[side] = dev;
+    rn_copy_set_from(&p2p->lane[side], dev);
+    rn_copy_set_to(&p2p->lane[other(side)], dev);
+    if (dev == NULL)
+        return;
+    dev->notify = on_event;
+    dev->owner = p2p;
+    schedule(p2p);
+}
+
+int rn_p2p_set(struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *dev)
+{
+    const struct rn_device *peer = p2p->end[other(side)];
+
+    if (dev == p2p->end[side])
+        return RN_OK;
+    if (dev != NULL && peer != NULL && (dev == peer || dev->link_type != peer->link_type))
+        return RN_E_BAD_OPTION;
+    plug(p2p, side, dev);
+    return RN_OK;
+}
+
+static void take_out(struct rn_p2p *p2p, enum rn_p2p_side side)
+{
+    struct rn_device *failed = p2p->end[side];
+
+    plug(p2p, side, NULL);
+    if (p2p->on_end_failed != NULL)
+        p2p->on_end_failed(p2p, side, failed);
+}
+
+static void run_lane(struct rn_p2p *p2p, enum rn_p2p_side side)
+{
+    switch (rn_copy_run(&p2p->lane[side])) {
+    case RN_COPY_WAITS:
+        return;
+    case RN_COPY_HAS_MORE:
+        schedule(p2p);
+        return;
+    case RN_COPY_FROM_FAILED:
+        take_out(p2p, side);
+        return;
+    case RN_COPY_TO_FAILED:
+        take_out(p2p, other(side));
+        return;
+    }
+}
+
+static void run(struct rn_task *task)
+{
+    struct rn_p2p *p2p = rn_container_of(task, struct rn_p2p, task);
+
+    run_lane(p2p, RN_P2P_A);
+    run_lane(p2p, RN_P2P_B);
+}
+
+static struct rn_pkt *renumber_a_to_b(void *arg, struct rn_pkt *pkt)
+{
+    const struct rn_p2p *p2p = arg;
+
+    return p2p->renumber != NULL ? rn_renumber_a_to_b(p2p->renumber, pkt) : pkt;
+}
+
+static struct rn_pkt *renumber_b_to_a(void *arg, struct rn_pkt *pkt)
+{
+    const struct rn_p2p *p2p = arg;
+
+    return p2p->renumber != NULL ? rn_renumber_b_to_a(p2p->renumber, pkt) : pkt;
+}
+
+void rn_p2p_init(struct rn_p2p *p2p, struct rn_turn *turn)
+{
+    *p2p = (struct rn_p2p){ .turn = turn, .task.run = run };
+    p2p->lane[RN_P2P_A] = (struct rn_copy){ .on_packet = renumber_a_to_b, .arg = p2p };
+    p2p->lane[RN_P2P_B] = (struct rn_copy){ .on_packet = renumber_b_to_a, .arg = p2p };
+}
+
+void rn_p2p_set_renumber(struct rn_p2p *p2p, const struct rn_renumber *renumber)
+{
+    p2p->renumber = renumber;
+}
+
+void rn_p2p_fini(struct rn_p2p *p2p)
+{
+    rn_turn_unschedule(&p2p->task);
+    plug(p2p, RN_P2P_A, NULL);
+    plug(p2p, RN_P2P_B, NULL);
+    rn_copy_fini(&p2p->lane[RN_P2P_A]);
+    rn_copy_fini(&p2p->lane[RN_P2P_B]);
+}
