@@ -1,6 +1,5 @@
-#include "discovery/layout_box.h"
+#include "discovery/layout_grid.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MARGIN       24.0
@@ -16,56 +15,11 @@
 #define TRACK        6.0 /* between wires, where there is room */
 #define TRACK_MIN    2.0
 #define ROW_CLEAR    3.0
-#define STAIRS_MAX   56u
 #define HOST_W       430.0
 #define CARD_W_MIN   236.0
 #define CARD_W_MAX   560.0
-#define COLS_MAX     5u
 #define INDENT       13.0
 #define CHAR_W       0.605 /* of the font size; what the fonts named in the drawing have at most */
-
-/* One stretch of a wire in a gutter or corridor. */
-struct stretch {
-    size_t wire;
-    unsigned part; /* 0: at its start, 1: across, 2: at its end */
-    unsigned lane; /* which gutter or corridor */
-    bool goes_up;
-    double
-        order; /* within the lane; tracks are given in this order, from the left or from the top */
-    double from, to;
-    unsigned track;
-};
-
-struct end {
-    struct rn_lay_box *box;
-    struct rn_lay_row *row;
-    unsigned gutter;
-};
-
-struct route {
-    const struct rn_map_link *link[2];
-    struct end end[2];
-    enum rn_wire kind;
-    bool is_across; /* the gutters differ */
-    unsigned corridor;
-    unsigned track[3];
-};
-
-struct grid {
-    struct rn_lay lay;
-    struct route *routes;
-    size_t n_routes;
-    unsigned n_cols, n_lines;
-    double *line_h, *line_y, *corridor_y; /* per line */
-    double **corridor_track_y;            /* per line and track */
-    unsigned *corridor_tracks;
-    bool *opens_block; /* a block starts on this line */
-    bool *closes_block;
-    unsigned gutter_tracks[COLS_MAX];
-    double gutter_x[COLS_MAX], gutter_w[COLS_MAX], col_x[COLS_MAX];
-    double card_w, track;
-    double bottom;
-};
 
 double rn_layout_font_px(enum rn_type type)
 {
@@ -82,11 +36,6 @@ double rn_layout_text_w(enum rn_type type, size_t columns)
     return (double)columns * rn_layout_font_px(type) * CHAR_W;
 }
 
-static void *lay_new(struct grid *g, size_t bytes)
-{
-    return rn_arena_new(&g->lay.out->arena, bytes);
-}
-
 /* ---- the grid: which box stands where ---- */
 
 static unsigned n_cols_for(size_t n_cards, bool has_host)
@@ -100,7 +49,8 @@ static unsigned n_cols_for(size_t n_cards, bool has_host)
     return (n_cards <= 20 ? 3 : 4) + extra;
 }
 
-static void place_block(struct grid *g, struct rn_lay_block *block, unsigned line, unsigned col)
+static void place_block(struct rn_lay_grid *g, struct rn_lay_block *block, unsigned line,
+                        unsigned col)
 {
     block->line = line;
     block->col = col;
@@ -115,7 +65,7 @@ static void place_block(struct grid *g, struct rn_lay_block *block, unsigned lin
 }
 
 /* Shelves: blocks stand side by side while they fit, big ones on shelves of their own. */
-static void place_blocks(struct grid *g)
+static void place_blocks(struct rn_lay_grid *g)
 {
     unsigned line = 0;
     unsigned col = 0;
@@ -137,21 +87,21 @@ static void place_blocks(struct grid *g)
     g->n_lines = g->lay.n_blocks != 0 ? line + 1 : 0;
 }
 
-static bool has_memory(struct grid *g)
+static bool has_memory(struct rn_lay_grid *g)
 {
     size_t n = (size_t)g->n_lines + 1;
 
-    g->line_h = lay_new(g, n * sizeof(double));
-    g->line_y = lay_new(g, n * sizeof(double));
-    g->corridor_y = lay_new(g, n * sizeof(double));
-    g->corridor_track_y = lay_new(g, n * sizeof(double *));
-    g->corridor_tracks = lay_new(g, n * sizeof(unsigned));
-    g->opens_block = lay_new(g, n * sizeof(bool));
-    g->closes_block = lay_new(g, n * sizeof(bool));
+    g->line_h = rn_lay_new(g, n * sizeof(double));
+    g->line_y = rn_lay_new(g, n * sizeof(double));
+    g->corridor_y = rn_lay_new(g, n * sizeof(double));
+    g->corridor_track_y = rn_lay_new(g, n * sizeof(double *));
+    g->corridor_tracks = rn_lay_new(g, n * sizeof(unsigned));
+    g->opens_block = rn_lay_new(g, n * sizeof(bool));
+    g->closes_block = rn_lay_new(g, n * sizeof(bool));
     return !g->lay.out->arena.is_full && g->closes_block != NULL && g->line_h != NULL;
 }
 
-static void measure_boxes(struct grid *g)
+static void measure_boxes(struct rn_lay_grid *g)
 {
     for (size_t i = 0; i < g->lay.n_boxes; i++) {
         struct rn_lay_box *box = &g->lay.boxes[i];
@@ -168,300 +118,6 @@ static void measure_boxes(struct grid *g)
         g->opens_block[block->line] = true;
         g->closes_block[block->line + block->n_lines - 1] = true;
     }
-}
-
-/* ---- wires: from which row to which ---- */
-
-static struct end end_of(struct grid *g, const struct rn_map_link *link)
-{
-    struct end e = { 0 };
-
-    e.row = rn_lay_find_row(&g->lay, link, &e.box);
-    if (e.row != NULL)
-        e.gutter = g->lay.has_host && e.box == &g->lay.boxes[0] ? 0 : e.box->col;
-    return e;
-}
-
-static bool is_host_end(const struct grid *g, const struct end *e)
-{
-    return g->lay.has_host && e->box == &g->lay.boxes[0];
-}
-
-static void add_route(struct grid *g, const struct rn_map_link *a, const struct rn_map_link *b,
-                      enum rn_wire kind)
-{
-    struct route r = { .link = { a, b }, .end = { end_of(g, a), end_of(g, b) }, .kind = kind };
-    struct route *grown;
-
-    if (r.end[0].row == NULL || r.end[1].row == NULL || r.end[0].row == r.end[1].row)
-        return;
-    if (is_host_end(g, &r.end[1]) ||
-        (!is_host_end(g, &r.end[0]) && r.end[1].gutter < r.end[0].gutter)) {
-        r = (struct route){ .link = { b, a }, .end = { r.end[1], r.end[0] }, .kind = kind };
-    }
-    r.is_across = r.end[0].gutter != r.end[1].gutter;
-    r.corridor = r.end[1].box->line;
-    r.end[0].row->has_wire = true;
-    r.end[1].row->has_wire = true;
-    grown = rn_arena_room(&g->lay.out->arena, g->routes, g->n_routes, sizeof(*grown));
-    if (grown == NULL)
-        return;
-    g->routes = grown;
-    grown[g->n_routes++] = r;
-}
-
-/* Each pair once: from the end that comes first in the picture's order. */
-static void add_link_routes(struct grid *g, const struct rn_map_link *link,
-                            const struct rn_map_netns *ns, const struct rn_map_netns *first_of_pair)
-{
-    bool is_tunnel =
-        link->kind == RN_KIND_VXLAN || link->kind == RN_KIND_GENEVE || link->kind == RN_KIND_TUNNEL;
-
-    if (link->peer != NULL &&
-        (link->peer->netns != ns ? first_of_pair == ns : link->index < link->peer->index))
-        add_route(g, link, link->peer, RN_WIRE_VETH);
-    if (link->lower != NULL && link->lower->netns != ns)
-        add_route(g, link, link->lower, is_tunnel ? RN_WIRE_TUNNEL : RN_WIRE_LOWER);
-}
-
-static const struct rn_map_netns *earlier(const struct rn_map *map, const struct rn_map_netns *a,
-                                          const struct rn_map_netns *b)
-{
-    for (size_t i = 0; i < map->n_netns; i++) {
-        if (map->netns[i] == a || map->netns[i] == b)
-            return map->netns[i];
-    }
-    return a;
-}
-
-static void find_routes(struct grid *g)
-{
-    const struct rn_map *map = g->lay.draw->map;
-
-    for (size_t i = 0; i < map->n_netns; i++) {
-        const struct rn_map_netns *ns = map->netns[i];
-
-        for (size_t k = 0; k < ns->n_links; k++) {
-            const struct rn_map_link *link = ns->links[k];
-
-            add_link_routes(g, link, ns,
-                            link->peer != NULL ? earlier(map, ns, link->peer->netns) : ns);
-        }
-    }
-}
-
-/* Far columns first: their wires run above those of near ones. */
-static int cmp_route(const void *pa, const void *pb)
-{
-    const struct route *a = pa;
-    const struct route *b = pb;
-    const struct end *ea = &a->end[1];
-    const struct end *eb = &b->end[1];
-
-    if (ea->box->line != eb->box->line)
-        return ea->box->line < eb->box->line ? -1 : 1;
-    if (ea->gutter != eb->gutter)
-        return ea->gutter > eb->gutter ? -1 : 1;
-    if (ea->row != eb->row)
-        return ea->row < eb->row ? -1 : 1;
-    return a->end[0].row < b->end[0].row ? -1 : a->end[0].row > b->end[0].row;
-}
-
-static int cmp_rank(const void *pa, const void *pb)
-{
-    const struct rn_lay_row *a = pa;
-    const struct rn_lay_row *b = pb;
-
-    if (a->rank != b->rank)
-        return a->rank < b->rank ? -1 : 1;
-    return strcmp(a->name, b->name);
-}
-
-/* Neighbouring rows that hold nothing and hang in the same row may change places. */
-static void sort_runs(struct rn_lay_box *box)
-{
-    size_t i = 0;
-
-    while (i < box->n_rows) {
-        size_t end = i + 1;
-
-        while (end < box->n_rows && box->rows[end].indent == box->rows[i].indent)
-            end++;
-        for (size_t k = i; k < end; k++) {
-            if (box->rows[k].n_inside != 0 || box->rows[k].indent == 0)
-                end = k > i ? k : i + 1;
-        }
-        if (end - i > 1)
-            qsort(&box->rows[i], end - i, sizeof(box->rows[0]), cmp_rank);
-        i = end;
-    }
-}
-
-/* Ports of the machine's own bridges stand in the order of the boxes they lead to, so that wires need not cross. */
-static void untangle(struct grid *g)
-{
-    if (g->n_routes > 1)
-        qsort(g->routes, g->n_routes, sizeof(*g->routes), cmp_route);
-    if (!g->lay.has_host)
-        return;
-    for (size_t i = 0; i < g->n_routes; i++)
-        g->routes[i].end[0].row->rank = i;
-    sort_runs(&g->lay.boxes[0]);
-    for (size_t i = 0; i < g->n_routes; i++) {
-        g->routes[i].end[0] = end_of(g, g->routes[i].link[0]);
-        g->routes[i].end[1] = end_of(g, g->routes[i].link[1]);
-    }
-}
-
-/* ---- tracks: no two wires on one line ---- */
-
-static int cmp_stretch(const void *pa, const void *pb)
-{
-    const struct stretch *a = pa;
-    const struct stretch *b = pb;
-
-    if (a->lane != b->lane)
-        return a->lane < b->lane ? -1 : 1;
-    if (a->goes_up != b->goes_up)
-        return a->goes_up ? 1 : -1;
-    if (a->order < b->order || a->order > b->order)
-        return a->order < b->order ? -1 : 1;
-    if (a->wire != b->wire)
-        return a->wire < b->wire ? -1 : 1;
-    return a->part < b->part ? -1 : a->part > b->part;
-}
-
-static void add_stretch(struct stretch *list, size_t *n, struct stretch s)
-{
-    if (s.from > s.to) {
-        double swap = s.from;
-
-        s.from = s.to;
-        s.to = swap;
-    }
-    list[(*n)++] = s;
-}
-
-static bool do_touch(const struct stretch *a, const struct stretch *b)
-{
-    return a->from <= b->to + 3 && b->from <= a->to + 3;
-}
-
-static bool is_free(const struct stretch *list, size_t first, size_t at, unsigned track)
-{
-    for (size_t i = first; i < at; i++) {
-        if (list[i].track == track && do_touch(&list[i], &list[at]))
-            return false;
-    }
-    return true;
-}
-
-/* Beside all that it runs along with: so the order is kept. Long staircases of wires would need a track each; they begin
- * anew wherever there is room, and cross. */
-static unsigned next_track(const struct stretch *list, size_t first, size_t at, unsigned base)
-{
-    unsigned t = base;
-
-    for (size_t i = first; i < at; i++) {
-        if (do_touch(&list[i], &list[at]) && list[i].track >= t)
-            t = list[i].track + 1;
-    }
-    if (t - base < STAIRS_MAX)
-        return t;
-    for (t = base; !is_free(list, first, at, t);)
-        t++;
-    return t;
-}
-
-/* Wires that go up have tracks of their own, right of those that go
- * down: with rows in the order of what they lead to, no two wires of one direction cross. Returns tracks per lane. */
-static void assign_tracks(struct grid *g, struct stretch *list, size_t n, unsigned *n_tracks)
-{
-    size_t first = 0;
-    unsigned base = 0;
-
-    if (n > 1)
-        qsort(list, n, sizeof(*list), cmp_stretch);
-    for (size_t i = 0; i < n; i++) {
-        unsigned t;
-
-        if (i == 0 || list[i].lane != list[i - 1].lane) {
-            first = i;
-            base = 0;
-        } else if (list[i].goes_up != list[i - 1].goes_up) {
-            first = i;
-            base = n_tracks[list[i].lane];
-        }
-        t = next_track(list, first, i, base);
-        list[i].track = t;
-        g->routes[list[i].wire].track[list[i].part] = t;
-        if (n_tracks[list[i].lane] < t + 1)
-            n_tracks[list[i].lane] = t + 1;
-    }
-}
-
-static struct stretch *stretches(struct grid *g)
-{
-    return lay_new(g, (2 * g->n_routes + 1) * sizeof(struct stretch));
-}
-
-static void run_corridors(struct grid *g)
-{
-    struct stretch *list = stretches(g);
-    size_t n = 0;
-
-    for (size_t i = 0; list != NULL && i < g->n_routes; i++) {
-        const struct route *r = &g->routes[i];
-
-        if (r->is_across)
-            add_stretch(list, &n,
-                        (struct stretch){ .wire = i,
-                                          .part = 1,
-                                          .lane = r->corridor,
-                                          .order = (double)i,
-                                          .from = r->end[0].gutter * 10.0,
-                                          .to = r->end[1].gutter * 10.0 });
-    }
-    if (list != NULL)
-        assign_tracks(g, list, n, g->corridor_tracks);
-}
-
-static double corridor_y(const struct grid *g, const struct route *r)
-{
-    return g->corridor_track_y[r->corridor][r->track[1]];
-}
-
-/* A wire comes from the left at @from and leaves to the right at @to. Going down, the lower one keeps left; going up, right. */
-static struct stretch upright(size_t wire, unsigned part, unsigned gutter, const double from_to[2])
-{
-    bool goes_up = from_to[1] < from_to[0];
-
-    return (struct stretch){ .wire = wire,
-                             .part = part,
-                             .lane = gutter,
-                             .goes_up = goes_up,
-                             .order = goes_up ? from_to[0] : -from_to[0],
-                             .from = from_to[0],
-                             .to = from_to[1] };
-}
-
-static void run_gutters(struct grid *g)
-{
-    struct stretch *list = stretches(g);
-    size_t n = 0;
-
-    for (size_t i = 0; list != NULL && i < g->n_routes; i++) {
-        const struct route *r = &g->routes[i];
-        double turn = r->is_across ? corridor_y(g, r) : r->end[1].row->y;
-        const double first[] = { r->end[0].row->y, turn };
-        const double last[] = { turn, r->end[1].row->y };
-
-        add_stretch(list, &n, upright(i, 0, r->end[0].gutter, first));
-        if (r->is_across)
-            add_stretch(list, &n, upright(i, 2, r->end[1].gutter, last));
-    }
-    if (list != NULL)
-        assign_tracks(g, list, n, g->gutter_tracks);
 }
 
 /* ---- places ---- */
@@ -486,11 +142,11 @@ static double phase(double y)
 }
 
 /* Tracks keep clear of the host's rows for the same reason. Returns where the corridor ends. */
-static double place_corridor(struct grid *g, unsigned line, double y)
+static double place_corridor(struct rn_lay_grid *g, unsigned line, double y)
 {
     unsigned n = g->corridor_tracks[line];
 
-    g->corridor_track_y[line] = lay_new(g, (n + 1) * sizeof(double));
+    g->corridor_track_y[line] = rn_lay_new(g, (n + 1) * sizeof(double));
     if (n == 0 || g->corridor_track_y[line] == NULL)
         return y;
     y += CORRIDOR_PAD / 2;
@@ -514,7 +170,7 @@ static double place_line(double y)
     return y + (row <= ROW_H / 2 ? ROW_H / 2 - row : ROW_H * 1.5 - row);
 }
 
-static void place_vertically(struct grid *g)
+static void place_vertically(struct rn_lay_grid *g)
 {
     double y = MARGIN + HEADER_H;
     double host_bottom = y;
@@ -537,7 +193,7 @@ static void place_vertically(struct grid *g)
 }
 
 /* Wires move closer together before boxes become too narrow to read. */
-static void size_columns(struct grid *g)
+static void size_columns(struct rn_lay_grid *g)
 {
     double room = RN_LAYOUT_WIDTH - 2 * MARGIN - (g->lay.has_host ? HOST_W : 0);
     unsigned tracks = 0;
@@ -553,7 +209,7 @@ static void size_columns(struct grid *g)
         g->card_w = CARD_W_MAX;
 }
 
-static void place_horizontally(struct grid *g)
+static void place_horizontally(struct rn_lay_grid *g)
 {
     double x = MARGIN + (g->lay.has_host ? HOST_W : 0);
 
@@ -578,7 +234,7 @@ static void place_horizontally(struct grid *g)
 
 /* ---- what is drawn ---- */
 
-static void put_rect(struct grid *g, struct rn_layout_rect rect)
+static void put_rect(struct rn_lay_grid *g, struct rn_layout_rect rect)
 {
     struct rn_layout *out = g->lay.out;
     struct rn_layout_rect *grown =
@@ -591,7 +247,7 @@ static void put_rect(struct grid *g, struct rn_layout_rect rect)
 }
 
 /* At most @room wide; returns how wide it is. */
-static double put_label(struct grid *g, struct rn_layout_label label, double room)
+static double put_label(struct rn_lay_grid *g, struct rn_layout_label label, double room)
 {
     struct rn_layout *out = g->lay.out;
     struct rn_layout_label *grown;
@@ -614,7 +270,7 @@ static double put_label(struct grid *g, struct rn_layout_label label, double roo
     return label.w;
 }
 
-static void draw_groups(struct grid *g)
+static void draw_groups(struct rn_lay_grid *g)
 {
     for (size_t i = 0; i < g->lay.n_blocks; i++) {
         const struct rn_lay_block *b = &g->lay.blocks[i];
@@ -639,8 +295,8 @@ static void draw_groups(struct grid *g)
     }
 }
 
-static void draw_row(struct grid *g, const struct rn_lay_box *box, const struct rn_lay_row *row,
-                     double pin_x)
+static void draw_row(struct rn_lay_grid *g, const struct rn_lay_box *box,
+                     const struct rn_lay_row *row, double pin_x)
 {
     double x = box->x + 12 + row->indent * INDENT;
     double room = box->x + box->w - 10 - x;
@@ -678,7 +334,7 @@ static void draw_row(struct grid *g, const struct rn_lay_box *box, const struct 
                                              .ink = box->ink });
 }
 
-static void draw_box(struct grid *g, const struct rn_lay_box *box, bool is_host)
+static void draw_box(struct rn_lay_grid *g, const struct rn_lay_box *box, bool is_host)
 {
     struct rn_layout_rect rect = {
         .x = box->x, .y = box->y, .w = box->w, .h = box->h, .shape = RN_SHAPE_BOX, .ink = box->ink
@@ -707,18 +363,18 @@ static void draw_box(struct grid *g, const struct rn_lay_box *box, bool is_host)
         draw_row(g, box, &box->rows[i], is_host ? box->x + box->w : box->x);
 }
 
-static double pin_x(const struct grid *g, const struct end *e)
+static double pin_x(const struct rn_lay_grid *g, const struct rn_lay_end *e)
 {
-    return is_host_end(g, e) ? e->box->x + e->box->w : e->box->x;
+    return rn_lay_is_host_end(g, e) ? e->box->x + e->box->w : e->box->x;
 }
 
 /* The host's end has its colour from the other one: that is whom the wire serves. */
-static enum rn_ink wire_ink(const struct route *r)
+static enum rn_ink wire_ink(const struct rn_lay_route *r)
 {
     return r->end[1].box->ink;
 }
 
-static void draw_wire(struct grid *g, const struct route *r)
+static void draw_wire(struct rn_lay_grid *g, const struct rn_lay_route *r)
 {
     struct rn_layout *out = g->lay.out;
     struct rn_layout_wire *grown =
@@ -736,7 +392,7 @@ static void draw_wire(struct grid *g, const struct route *r)
         .kind = r->kind, .ink = wire_ink(r), .from = r->link[0], .to = r->link[1]
     };
     if (r->is_across) {
-        double y = corridor_y(g, r);
+        double y = rn_lay_corridor_y(g, r);
         const double xs[] = { pin_x(g, &r->end[0]), x0, x0, x1, x1, pin_x(g, &r->end[1]) };
         const double ys[] = { y0, y0, y, y, y1, y1 };
 
@@ -755,7 +411,7 @@ static void draw_wire(struct grid *g, const struct route *r)
 
 /* ---- around it: headline, what could not be read, legend ---- */
 
-static void draw_headline(struct grid *g)
+static void draw_headline(struct rn_lay_grid *g)
 {
     const struct rn_map *map = g->lay.draw->map;
     char buf[256];
@@ -779,7 +435,7 @@ static void draw_headline(struct grid *g)
                     RN_LAYOUT_WIDTH - 2 * MARGIN);
 }
 
-static void draw_unreadable(struct grid *g)
+static void draw_unreadable(struct rn_lay_grid *g)
 {
     const struct rn_map *map = g->lay.draw->map;
 
@@ -801,7 +457,7 @@ static void draw_unreadable(struct grid *g)
     }
 }
 
-static bool is_used(const struct grid *g, enum rn_ink ink)
+static bool is_used(const struct rn_lay_grid *g, enum rn_ink ink)
 {
     for (size_t i = 0; i < g->lay.n_boxes; i++) {
         if (g->lay.boxes[i].ink == ink)
@@ -810,7 +466,7 @@ static bool is_used(const struct grid *g, enum rn_ink ink)
     return false;
 }
 
-static void draw_legend(struct grid *g)
+static void draw_legend(struct rn_lay_grid *g)
 {
     static const char *const names[RN_INK_N] = {
         [RN_INK_HOST] = "this machine",
@@ -854,7 +510,7 @@ static void draw_legend(struct grid *g)
     g->lay.out->height = g->bottom + MARGIN;
 }
 
-static void draw_everything(struct grid *g)
+static void draw_everything(struct rn_lay_grid *g)
 {
     draw_headline(g);
     draw_groups(g);
@@ -868,7 +524,7 @@ static void draw_everything(struct grid *g)
 
 int rn_layout_make(struct rn_layout *ret, const struct rn_draw *draw)
 {
-    struct grid g = { .lay = { .draw = draw, .out = ret } };
+    struct rn_lay_grid g = { .lay = { .draw = draw, .out = ret } };
 
     *ret = (struct rn_layout){ 0 };
     rn_lay_boxes(&g.lay);
@@ -876,11 +532,10 @@ int rn_layout_make(struct rn_layout *ret, const struct rn_draw *draw)
     if (!has_memory(&g))
         return RN_E_NOMEM;
     measure_boxes(&g);
-    find_routes(&g);
-    untangle(&g);
-    run_corridors(&g);
+    rn_lay_find_wires(&g);
+    rn_lay_run_corridors(&g);
     place_vertically(&g);
-    run_gutters(&g);
+    rn_lay_run_gutters(&g);
     place_horizontally(&g);
     draw_everything(&g);
     return ret->arena.is_full ? RN_E_NOMEM : RN_OK;
