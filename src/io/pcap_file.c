@@ -1,5 +1,7 @@
 #include "io/pcap_file.h"
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "io/clock.h"
 #include "wire/pcapng.h"
 #include <runnel/err.h>
@@ -77,6 +79,18 @@ static bool keep(struct rn_pcap_out *out, const struct rn_writer *w)
     return true;
 }
 
+/* A checksum left to offload is completed in the copy: a reader of the file should not have to wonder. */
+static void complete_checksum(const struct rn_pkt *pkt, uint8_t *bytes)
+{
+    size_t field = (size_t)pkt->csum_start + pkt->csum_offset;
+    uint16_t sum;
+
+    if (pkt->csum != RN_CSUM_PARTIAL || field + 2 > pkt->len)
+        return;
+    sum = (uint16_t)~rn_checksum(bytes + pkt->csum_start, pkt->len - pkt->csum_start, 0);
+    rn_put_be16(bytes + field, sum != 0 ? sum : 0xffff);
+}
+
 static void record(void *arg, const struct rn_pkt *pkt, bool is_out, int64_t now_ns)
 {
     const struct interface *interface = arg;
@@ -91,8 +105,10 @@ static void record(void *arg, const struct rn_pkt *pkt, bool is_out, int64_t now
 
     rn_pcapng_packet_head_emit(&packet, &w);
     bytes = rn_write_room(&w, pkt->len);
-    if (bytes != NULL)
+    if (bytes != NULL) {
         rn_pkt_copy_out(pkt, 0, bytes, pkt->len);
+        complete_checksum(pkt, bytes);
+    }
     rn_pcapng_packet_tail_emit(&packet, &w);
     if (keep(out, &w))
         out->stats.written++;

@@ -1,5 +1,7 @@
 #include "io/pcap_file.h"
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "packets.h"
 #include "wire/pcapng.h"
 #include <runnel/err.h>
@@ -51,6 +53,12 @@ static void test_capture_reads_back_with_interface_and_direction(void **state)
     assert_int_equal(rn_pcapng_packet_parse(&packet, &payload, block.body, 9), RN_OK);
     assert_int_equal(payload.len, 60040);
     assert_int_equal(packet.direction, RN_PCAPNG_OUT);
+    assert_int_equal(pkt->csum, RN_CSUM_PARTIAL); /* and yet the file has it whole: */
+    assert_int_equal(rn_checksum(payload.ptr + 20, payload.len - 20,
+                                 rn_checksum_pseudo(rn_addr_v4(rn_get_be32(payload.ptr + 12)),
+                                                    rn_addr_v4(rn_get_be32(payload.ptr + 16)), 6,
+                                                    (uint32_t)payload.len - 20)),
+                     0xffff);
     assert_int_equal(rn_pcapng_next(&block, &r), 0);
     close(copy);
     rn_pkt_free(pkt);

@@ -98,16 +98,9 @@ def a_capture_is_well_formed_and_its_checksums_are_right(way):
         assert got.ok().out.split()[0] == rig.sha256(sent)
         rig.run(["chmod", "644", capture])
 
-        rig.check_capture(capture)
+        rig.check_capture(capture, may_offload=False)
         names = rig.run(["tshark", "-n", "-r", capture, "-T", "fields", "-e", "frame.interface_name"], seconds=60).ok()
         assert set(names.out.split()) == {"tun0" if way == "root" else "eth0"}
-        # what the kernel inside left to offload has the checksum of its pseudo header only; what we send is whole
-        ours = ["-Y", f"(ip.src == {behind.GATE4} || ip.src == {SERVER4} || ipv6.src == {behind.GATE6} || ipv6.src == "
-                      f"{SERVER6}) && (ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || "
-                      "icmp.checksum.status == 0 || icmpv6.checksum.status == 0)"]
-        check = [word for kind in ("ip", "tcp", "udp") for word in ("-o", f"{kind}.check_checksum:TRUE")]
-        bad = rig.run(["tshark", "-n", *check, "-r", capture, *ours], seconds=60).ok()
-        assert not bad.out.strip(), bad.out[:1000]
 
 
 @behind.each_way
