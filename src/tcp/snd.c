@@ -182,7 +182,8 @@ static uint16_t end_flags(const struct rn_tcp *conn, rn_seq end, uint32_t len)
 
     if (rn_seq_gt(end, conn->flight->queue.end))
         flags |= RN_TCP_FIN;
-    if (len != 0 && rn_seq_ge(end, conn->flight->queue.end))
+    /* On a burst too, as Linux has it: the peer's GRO hands it up at once instead of waiting for more. */
+    if (len > conn->snd.mss || (len != 0 && rn_seq_ge(end, conn->flight->queue.end)))
         flags |= RN_TCP_PSH;
     return flags;
 }
