@@ -178,7 +178,7 @@ static uint32_t room(const struct rn_tcp *conn)
 uint32_t rn_tcp_rcv_window(struct rn_tcp *conn)
 {
     uint32_t now = promised(conn);
-    uint32_t want = room(conn);
+    uint32_t want = rn_min_u32(room(conn), (uint32_t)UINT16_MAX << conn->rcv.wscale);
 
     if (want <= now || rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
         return now;
@@ -274,8 +274,10 @@ static void estimate_mss(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
     uint32_t size = seg->pkt->gso != RN_GSO_NONE && seg->pkt->gso_size != 0 ? seg->pkt->gso_size
                                                                             : seg->data_len;
 
+    /* A merged packet may not say how large its segments were; larger than what we asked for they were not. */
+    size = rn_min_u32(size, rn_tcp_opts_our_mss(conn));
     if (size > conn->rcv.mss_est)
-        conn->rcv.mss_est = rn_sat_u16(rn_min_u32(size, UINT16_MAX));
+        conn->rcv.mss_est = rn_sat_u16(size);
 }
 
 /* Cuts @seg to [rcv.nxt, right edge). false: nothing is left of it. */
@@ -364,16 +366,28 @@ static void fill_from_store(struct rn_tcp *conn)
         take_one(conn, pkt);
 }
 
+/* The FIN, in @seg or held, comes right after what is there now: its ACK is that of the data too. */
+static bool is_fin_next(const struct rn_tcp *conn, const struct rn_tcp_seg *seg, rn_seq end)
+{
+    const struct rn_tcp_rx *rx = conn->rcv.rx;
+
+    if ((seg->flags & RN_TCP_FIN) != 0 && rn_seq_eq(end, conn->rcv.nxt))
+        return true;
+    return rx != NULL && rx->has_fin && rn_seq_eq(rx->fin, conn->rcv.nxt);
+}
+
 static void take_in_order(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
     bool fills_hole = !rn_tcp_reorder_is_empty(conn);
+    rn_seq end = rn_seq_add(seg->seq, seg->data_len);
 
     advance(conn, seg->data_len);
     take_one(conn, seg->pkt);
     seg->pkt = NULL;
     if (fills_hole) {
         fill_from_store(conn);
-        ack_at_once(conn);
+        if (!is_fin_next(conn, seg, end))
+            ack_at_once(conn);
     } else {
         owe_ack(conn, seg->data_len);
     }
