@@ -180,6 +180,7 @@ static void process(struct rn_tcp *conn, struct rn_tcp_ack *ack, uint32_t wnd_be
     ack->is_dup = is_duplicate(conn, ack->seg, wnd_before);
     rn_tcp_sack_in(conn, ack);
     acknowledge(conn, ack);
+    rn_tcp_sack_raise_fack(conn, ack->seg);
     rn_tcp_rate_sample(conn, ack);
     sample_rtt(conn, ack);
     rn_tcp_tlp_on_ack(conn, ack);

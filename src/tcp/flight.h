@@ -235,6 +235,8 @@ RN_MUST_USE bool rn_tcp_queue_attach(const struct rn_tcp_queue *queue, rn_seq se
 /* --- scoreboard.c, rack.c, recovery.c, rto.c, rtt.c, rate.c, snd.c between themselves ------------------------- */
 /* Takes the SACK blocks of @ack's segment. Bad blocks are ignored, the ACK is not. */
 void rn_tcp_sack_in(struct rn_tcp *conn, struct rn_tcp_ack *ack);
+/* After the ACK was taken: how far the peer has anything (RACK.fack), by which the next ACK shows reordering. */
+void rn_tcp_sack_raise_fack(struct rn_tcp *conn, const struct rn_tcp_seg *seg);
 /* @rec was delivered (first acknowledged or SACKed now): RACK, RTT, rate, F-RTO learn of it. */
 void rn_tcp_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack, const struct rn_tcp_rec *rec,
                       uint32_t bytes);

@@ -83,15 +83,6 @@ static void take_block(struct rn_tcp *conn, struct rn_tcp_ack *ack,
     }
 }
 
-/* Only after all blocks: within one ACK their order says nothing about that of arrival. */
-static void raise_fack(struct rn_tcp *conn, const struct rn_tcp_sack_block *block)
-{
-    struct rn_tcp_rack *rack = &conn->flight->rack;
-
-    if (is_sane(conn, block) && rn_seq_lt(rack->fack, block->to))
-        rack->fack = block->to;
-}
-
 void rn_tcp_sack_in(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
     const struct rn_tcp_opts *opts = &ack->seg->opts;
@@ -107,6 +98,20 @@ void rn_tcp_sack_in(struct rn_tcp *conn, struct rn_tcp_ack *ack)
         if (is_sane(conn, &opts->sack[i]))
             take_block(conn, ack, &opts->sack[i]);
     }
-    for (unsigned i = first; i < opts->n_sack; i++)
-        raise_fack(conn, &opts->sack[i]);
+}
+
+/* Only when the whole ACK was taken, its number included: within one the order of blocks says nothing about that of
+ * arrival. */
+void rn_tcp_sack_raise_fack(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    struct rn_tcp_rack *rack = &conn->flight->rack;
+
+    if (!seg->has_opts || (conn->flags & RN_TCPF_SACK) == 0)
+        return;
+    for (unsigned i = 0; i < seg->opts.n_sack; i++) {
+        const struct rn_tcp_sack_block *block = &seg->opts.sack[i];
+
+        if (is_sane(conn, block) && rn_seq_lt(rack->fack, block->to))
+            rack->fack = block->to;
+    }
 }
