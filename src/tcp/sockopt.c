@@ -17,12 +17,19 @@ struct flag_opt {
     void (*changed)(struct rn_tcp *conn); /* NULL: takes effect by itself */
 };
 
+/* Off means delayed ACKs from now on, those at the start of a stream included. */
+static void quickack_changed(struct rn_tcp *conn)
+{
+    if ((conn->flags & RN_TCPF_QUICKACK) == 0)
+        conn->rtt.quick_acks = 0;
+}
+
 static const struct flag_opt flag_opts[] = {
     { RN_SO_KEEPALIVE, RN_TCPF_KEEPALIVE, rn_tcp_timers_keepalive_changed },
     { RN_SO_WANT_DRAINED, RN_TCPF_WANT_DRAINED, NULL },
     { RN_TCP_NODELAY, RN_TCPF_NODELAY, rn_tcp_want_output },
     { RN_TCP_CORK, RN_TCPF_CORK, rn_tcp_want_output },
-    { RN_TCP_QUICKACK, RN_TCPF_QUICKACK, NULL },
+    { RN_TCP_QUICKACK, RN_TCPF_QUICKACK, quickack_changed },
 };
 
 struct cold_opt {
