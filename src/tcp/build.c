@@ -86,10 +86,9 @@ static bool write_header(struct rn_tcp *conn, const struct rn_tcp_out *out, stru
     hdr.flags = flags_of(conn, out);
     if ((hdr.flags & RN_TCP_ACK) != 0)
         hdr.ack = conn->rcv.nxt;
+    rn_tcp_opts_for(conn, opts_kind(hdr.flags), &opts);
     if ((hdr.flags & RN_TCP_RST) != 0)
-        opts = (struct rn_tcp_opts){ 0 };
-    else
-        rn_tcp_opts_for(conn, opts_kind(hdr.flags), &opts);
+        opts.n_sack = 0; /* only timestamps belong on a RST (RFC 7323 §3.2) */
     hdr.window = rn_tcp_rcv_announce(conn, hdr.flags);
     hdr.hdr_len = rn_sat_u8(RN_TCP_HDR_BYTES + rn_tcp_opts_bytes(&opts));
     at = rn_pkt_push(pkt, hdr.hdr_len);

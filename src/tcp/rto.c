@@ -14,11 +14,10 @@ static bool is_orphan(const struct rn_tcp *conn)
     return (conn->sock.flags & RN_SOCK_ORPHAN) != 0;
 }
 
+/* Nobody answers, so nothing is sent (RFC 9293 §3.10.8, as Linux). */
 static void give_up(struct rn_tcp *conn)
 {
     conn->sock.stack->stats.tcp_aborts_on_timeout++;
-    if (conn->state != RN_TCP_SYN_SENT)
-        rn_tcp_send_reset(conn);
     rn_tcp_conn_end(conn, RN_E_TIMED_OUT);
 }
 
