@@ -7,6 +7,11 @@
 
 /* Slabs of 2^n bytes side by side would put every header into the same few sets of the cache. */
 #define CACHE_LINE 64u
+/* Each kind can always have this part of the budget, whatever the others took: without a slab to read into or a packet
+ * for an acknowledgement nothing moves, and what is held never comes home. Pools too small to divide are not divided. */
+#define SHARE_DIVISOR     16u
+#define SHARES_FROM_BYTES ((size_t)16 << 20)
+#define TRIM_STEP_DIVISOR 64u
 
 struct slab_chunk {
     struct slab_chunk *next;
@@ -101,12 +106,56 @@ static void add_bufs(struct rn_pool *pool, struct slab_chunk *chunk, enum slab_k
     }
 }
 
+static size_t bytes_in_use(const struct rn_pool *pool)
+{
+    size_t bytes = 0;
+
+    for (unsigned kind = 0; kind < SLAB_COUNT; kind++)
+        bytes += pool->slabs[kind].in_use * object_bytes(&kinds[kind]);
+    return bytes;
+}
+
+/* What @kind may still take: the budget less what is held and less what the others have not yet taken of their share. */
+static size_t room_for(const struct rn_pool *pool, enum slab_kind kind)
+{
+    size_t share = pool->max_bytes >= SHARES_FROM_BYTES ? pool->max_bytes / SHARE_DIVISOR : 0;
+    size_t spoken_for = pool->bytes_held;
+
+    for (unsigned other = 0; other < SLAB_COUNT; other++) {
+        size_t held = pool->slabs[other].bytes_held;
+
+        if (other != kind && held < share)
+            spoken_for += share - held;
+    }
+    return spoken_for < pool->max_bytes ? pool->max_bytes - spoken_for : 0;
+}
+
+/*
+ * The budget may be held by free objects of other kinds. Trimming walks all free objects, so it is done only when a good
+ * part of the budget came home since the last time; otherwise there is little to gain.
+ */
+static bool trim_for_want(struct rn_pool *pool)
+{
+    size_t in_use = bytes_in_use(pool);
+
+    if (in_use + pool->max_bytes / TRIM_STEP_DIVISOR > pool->in_use_at_trim) {
+        pool->in_use_at_trim = in_use > pool->in_use_at_trim ? in_use : pool->in_use_at_trim;
+        return false;
+    }
+    pool->in_use_at_trim = in_use;
+    rn_pool_trim(pool);
+    return true;
+}
+
 bool rn_slab_grow(struct rn_pool *pool, enum slab_kind kind)
 {
     const struct kind *k = &kinds[kind];
-    size_t n = objects_within(k, pool->max_bytes - pool->bytes_held);
-    struct slab_chunk *chunk = n == 0 ? NULL : rn_alloc_new(&pool->alloc, chunk_bytes(k, n));
+    size_t n = objects_within(k, room_for(pool, kind));
+    struct slab_chunk *chunk;
 
+    if (n == 0 && trim_for_want(pool))
+        n = objects_within(k, room_for(pool, kind));
+    chunk = n == 0 ? NULL : rn_alloc_new(&pool->alloc, chunk_bytes(k, n));
     if (chunk == NULL) {
         pool->failures++;
         return false;
@@ -116,6 +165,7 @@ bool rn_slab_grow(struct rn_pool *pool, enum slab_kind kind)
     chunk->next = pool->slabs[kind].chunks;
     pool->slabs[kind].chunks = chunk;
     pool->bytes_held += chunk->bytes;
+    pool->slabs[kind].bytes_held += chunk->bytes;
     if (kind == SLAB_PKT)
         add_pkts(pool, chunk);
     else
@@ -134,14 +184,16 @@ int rn_pool_new(struct rn_pool **ret, const struct rn_alloc *alloc,
     pool->max_bytes = limits != NULL ? limits->max_bytes : 0;
     if (pool->max_bytes == 0)
         pool->max_bytes = RN_POOL_DEFAULT_MAX_BYTES;
+    pool->in_use_at_trim = SIZE_MAX;
     *ret = pool;
     return RN_OK;
 }
 
-static void free_chunk(struct rn_pool *pool, struct slab_chunk *chunk)
+static void free_chunk(struct rn_pool *pool, struct slab *slab, struct slab_chunk *chunk)
 {
     RN_SHOW(chunk, chunk->bytes);
     pool->bytes_held -= chunk->bytes;
+    slab->bytes_held -= chunk->bytes;
     rn_alloc_free(&pool->alloc, chunk, chunk->bytes);
 }
 
@@ -152,7 +204,7 @@ static void free_slab(struct rn_pool *pool, struct slab *slab)
         struct slab_chunk *chunk = slab->chunks;
 
         slab->chunks = chunk->next;
-        free_chunk(pool, chunk);
+        free_chunk(pool, slab, chunk);
     }
 }
 
@@ -183,14 +235,13 @@ void rn_pool_get_stats(const struct rn_pool *pool, struct rn_pool_stats *ret)
 {
     *ret = (struct rn_pool_stats){
         .bytes_held = pool->bytes_held,
+        .bytes_in_use = bytes_in_use(pool),
         .pkts_in_use = pool->slabs[SLAB_PKT].in_use,
         .small_in_use = pool->slabs[SLAB_SMALL].in_use,
         .big_in_use = pool->slabs[SLAB_BIG].in_use,
         .lent_in_use = pool->slabs[SLAB_LENT].in_use,
         .failures = pool->failures,
     };
-    for (unsigned kind = 0; kind < SLAB_COUNT; kind++)
-        ret->bytes_in_use += pool->slabs[kind].in_use * object_bytes(&kinds[kind]);
 }
 
 static void **free_link(void *object, enum slab_kind kind)
@@ -245,7 +296,7 @@ static void trim_slab(struct rn_pool *pool, enum slab_kind kind)
             continue;
         }
         *at = chunk->next;
-        free_chunk(pool, chunk);
+        free_chunk(pool, slab, chunk);
     }
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * One pool per thread, outliving its stacks: free lists of packets and of payload slabs, grown in chunks through
- * rn_alloc and never beyond a budget. Nothing here is shared between threads.
+ * rn_alloc and never beyond a budget. Nothing here is shared between threads. No kind of object can take the whole budget
+ * from the others: each has a share, and what lies free in one is given to another that wants it.
  */
 #include "base/alloc.h"
 #include "base/buf.h"

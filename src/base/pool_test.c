@@ -106,6 +106,79 @@ static void test_the_budget_is_never_exceeded_and_used_to_the_end(void **state)
     }
 }
 
+/* Takes small slabs until there are no more, chained by their own next_free. Returns the first. */
+static struct rn_buf *take_all(struct rn_pool *pool, enum rn_buf_class class)
+{
+    struct rn_buf *taken = NULL;
+    struct rn_buf *buf;
+
+    while ((buf = rn_buf_new(pool, class)) != NULL) {
+        buf->next_free = taken;
+        taken = buf;
+    }
+    return taken;
+}
+
+static void give_all(struct rn_buf *taken)
+{
+    while (taken != NULL) {
+        struct rn_buf *next = taken->next_free;
+
+        rn_buf_unref(taken);
+        taken = next;
+    }
+}
+
+static void test_no_class_can_starve_the_others(void **state)
+{
+    static const enum rn_buf_class classes[] = { RN_BUF_SMALL, RN_BUF_BIG };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct rn_test_alloc a;
+        struct rn_pool *pool;
+        struct rn_buf *hog;
+        struct rn_buf *other;
+        struct rn_pkt *pkt;
+
+        rn_test_alloc_init(&a);
+        pool = pool_of(&a, (size_t)32 << 20);
+        hog = take_all(pool, classes[i]);
+        other = rn_buf_new(pool, classes[1 - i]);
+        pkt = rn_pkt_new(pool);
+
+        assert_true(stats_of(pool).bytes_held > (size_t)24 << 20);
+        assert_non_null(other);
+        assert_non_null(pkt);
+        give_all(hog);
+        rn_buf_unref(other);
+        rn_pkt_free(pkt);
+        (void)rn_pool_free(pool);
+        rn_test_alloc_fini(&a);
+    }
+}
+
+static void test_what_lies_free_in_one_class_is_given_to_another(void **state)
+{
+    struct rn_test_alloc a;
+    struct rn_pool *pool;
+    struct rn_buf *big;
+    size_t bytes;
+
+    (void)state;
+    rn_test_alloc_init(&a);
+    pool = pool_of(&a, (size_t)32 << 20);
+    give_all(take_all(pool, RN_BUF_SMALL));
+    big = take_all(pool, RN_BUF_BIG);
+    bytes = stats_of(pool).bytes_in_use;
+
+    assert_true(bytes > (size_t)24 << 20);
+    assert_true(stats_of(pool).bytes_held <= (size_t)32 << 20);
+    give_all(big);
+    rn_pool_free(pool);
+    rn_test_alloc_fini(&a);
+}
+
 static void test_failures_of_the_allocator_are_told_and_leave_no_trace(void **state)
 {
     struct rn_test_alloc a;
@@ -214,6 +287,8 @@ int main(void)
         cmocka_unit_test(test_one_chunk_serves_many_and_comes_back_by_trim),
         cmocka_unit_test(test_trim_keeps_chunks_that_are_partly_in_use),
         cmocka_unit_test(test_the_budget_is_never_exceeded_and_used_to_the_end),
+        cmocka_unit_test(test_no_class_can_starve_the_others),
+        cmocka_unit_test(test_what_lies_free_in_one_class_is_given_to_another),
         cmocka_unit_test(test_failures_of_the_allocator_are_told_and_leave_no_trace),
         cmocka_unit_test(test_slabs_are_aligned_writable_and_apart),
         cmocka_unit_test(test_the_smallest_class_that_fits_is_chosen),

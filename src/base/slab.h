@@ -14,6 +14,7 @@ struct slab {
     void *free; /* first free object; each links the next by its own member */
     struct slab_chunk *chunks;
     size_t in_use;
+    size_t bytes_held; /* of its chunks */
 };
 
 enum slab_kind {
@@ -29,6 +30,7 @@ struct rn_pool {
     struct slab slabs[SLAB_COUNT];
     size_t max_bytes;
     size_t bytes_held;
+    size_t in_use_at_trim; /* bytes handed out when a want last made us trim, or more since then */
     uint64_t failures;
     struct rn_drop_account drops;
 };

@@ -7,6 +7,8 @@
 #define VIEWS_MAX           32u
 /* One side may move this much per event before others get their turn; the rest goes on in the next round. */
 #define QUANTUM_BYTES (1u << 20)
+/* How long a session waits when the pool has no slab for it: packets in flight come home in that time. */
+#define STARVED_NS (2 * RN_NS_PER_MS)
 /* A read that fills less than this goes into a small slab next time, so that a chat never pins 68 KiB. */
 #define BULK_BYTES RN_BUF_SMALL_BYTES
 
@@ -29,6 +31,7 @@ struct session {
     struct rn_endpoint client;
     struct rn_endpoint asked; /* the destination as the client named it */
     struct rn_task resume;    /* a quantum was used up: go on in the next round */
+    struct rn_timer retry;    /* no memory: go on a little later */
     bool is_open;             /* both sides are connected */
     bool is_bulk;             /* the last outer read was large */
     bool may_read;            /* edges of the outer side, cleared by WOULD_BLOCK */
@@ -39,6 +42,7 @@ struct session {
 
 /* --- life --------------------------------------------------------------------------------------------------- */
 static void resume(struct rn_task *task);
+static void retry(struct rn_timer *timer);
 
 static struct session *session_new(struct rn_gate_tcp *gate)
 {
@@ -51,6 +55,7 @@ static struct session *session_new(struct rn_gate_tcp *gate)
         return NULL;
     s->gate = gate;
     s->resume.run = resume;
+    s->retry.fire = retry;
     rn_list_push_back(&gate->sessions, &s->link);
     gate->stats.n_sessions++;
     return s;
@@ -62,6 +67,7 @@ static void session_free(struct session *s)
     struct rn_gate_tcp *gate = s->gate;
 
     rn_turn_unschedule(&s->resume);
+    rn_turn_cancel(gate->turn, &s->retry);
     rn_list_remove(&s->link);
     gate->stats.n_sessions--;
     rn_alloc_free(rn_turn_alloc(gate->turn), s, sizeof(*s));
@@ -89,7 +95,7 @@ static void session_close(struct session *s)
 }
 
 /* --- splice ------------------------------------------------------------------------------------------------- */
-enum flow_end { FLOW_STALLED, FLOW_DONE, FLOW_BROKEN, FLOW_QUANTUM };
+enum flow_end { FLOW_STALLED, FLOW_DONE, FLOW_BROKEN, FLOW_QUANTUM, FLOW_STARVED };
 
 /* Inner to outer: what the outer side took is consumed, which reopens the inner window. */
 static enum flow_end move_up(struct session *s)
@@ -123,7 +129,8 @@ static enum flow_end move_up(struct session *s)
     return FLOW_QUANTUM;
 }
 
-/* One read of the outer side straight into a slab, which the send queue then refers to. Returns as conn->ops->read. */
+/* One read of the outer side straight into a slab, which the send queue then refers to. Returns as conn->ops->read;
+ * NOMEM before anything was read, ABORTED when what was read could not be kept. */
 static int64_t read_slab(struct session *s, size_t room)
 {
     struct rn_buf *buf = rn_buf_new(s->gate->turn->pool, s->is_bulk ? RN_BUF_BIG : RN_BUF_SMALL);
@@ -143,9 +150,10 @@ static int64_t read_slab(struct session *s, size_t room)
     s->may_read = (size_t)got == span.len || s->conn->is_ending;
     s->is_bulk = (size_t)got >= BULK_BYTES;
     taken = rn_tcp_write_buf(s->sock, buf, 0, (uint32_t)got);
-    if (taken < 0)
-        rn_buf_unref(buf);
-    return taken < 0 ? taken : got;
+    if (taken >= 0)
+        return got;
+    rn_buf_unref(buf);
+    return RN_E_ABORTED; /* a stream with a hole must end as a reset, not go on */
 }
 
 /* Outer to inner: stops when the inner send budget is full; its RN_WRITABLE starts us again. */
@@ -164,8 +172,8 @@ static enum flow_end move_down(struct session *s)
             s->may_read = false;
             return FLOW_STALLED;
         }
-        if (got == RN_E_NOMEM) /* packets in flight will come home and make room */
-            return FLOW_QUANTUM;
+        if (got == RN_E_NOMEM)
+            return FLOW_STARVED;
         if (got < 0)
             return FLOW_BROKEN;
         if (got == 0)
@@ -194,6 +202,8 @@ static void splice(struct session *s)
         session_close(s);
         return;
     }
+    if (down == FLOW_STARVED)
+        rn_turn_arm(s->gate->turn, &s->retry, s->gate->turn->now_ns + STARVED_NS);
     if (up == FLOW_QUANTUM || down == FLOW_QUANTUM)
         rn_turn_schedule(s->gate->turn, RN_PHASE_EVENT, &s->resume);
 }
@@ -201,6 +211,11 @@ static void splice(struct session *s)
 static void resume(struct rn_task *task)
 {
     splice(rn_container_of(task, struct session, resume));
+}
+
+static void retry(struct rn_timer *timer)
+{
+    splice(rn_container_of(timer, struct session, retry));
 }
 
 static void on_outer(struct rn_net_conn *conn, unsigned events)
