@@ -182,8 +182,7 @@ static uint16_t end_flags(const struct rn_tcp *conn, rn_seq end, uint32_t len)
 
     if (rn_seq_gt(end, conn->flight->queue.end))
         flags |= RN_TCP_FIN;
-    /* On a burst too, as Linux has it: the peer's GRO hands it up at once instead of waiting for more. */
-    if (len > conn->snd.mss || (len != 0 && rn_seq_ge(end, conn->flight->queue.end)))
+    if (len != 0 && rn_seq_ge(end, conn->flight->queue.end))
         flags |= RN_TCP_PSH;
     return flags;
 }
@@ -261,7 +260,8 @@ static uint32_t super_bytes(const struct rn_tcp *conn)
 
     if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
         most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
-    most = rn_min_u32(most, rn_tcp_pace_quantum(conn));
+    /* Two segments at least, as Linux's tcp_min_tso_segs: one would have every second one acknowledged alone. */
+    most = rn_min_u32(most, rn_max_u32(rn_tcp_pace_quantum(conn), 2 * mss));
     return rn_max_u32(most - most % mss, mss);
 }
 
@@ -351,6 +351,9 @@ static bool send_segment(struct rn_tcp *conn, uint32_t len, bool has_fin)
     rn_seq end = rn_seq_add(out.seq, len + has_fin);
 
     out.flags = end_flags(conn, end, len);
+    /* A burst is pushed too, as Linux has it: the peer's GRO hands it up at once instead of waiting for more. */
+    if (len > conn->snd.mss)
+        out.flags |= RN_TCP_PSH;
     if (!record(conn, out.seq, end))
         return false;
     if (rn_tcp_build(conn, &out) == RN_E_NOMEM) {
