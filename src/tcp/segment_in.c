@@ -182,7 +182,7 @@ static enum step check_syn(struct walk *w)
 
 /* --- fifth: ACK ------------------------------------------------------------------------------------------------- */
 
-static void refuse_handshake(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+static void answer_by_reset(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
     struct rn_endpoint local = rn_sock_local(&conn->sock);
     struct rn_endpoint remote = rn_sock_remote(&conn->sock);
@@ -204,7 +204,7 @@ static enum step finish_handshake(struct walk *w)
     struct rn_tcp_seg *seg = w->seg;
 
     if (rn_seq_le(seg->ack, conn->iss) || rn_seq_gt(seg->ack, conn->snd.max)) {
-        refuse_handshake(conn, seg);
+        answer_by_reset(conn, seg);
         return drop(w, RN_DROP_TCP_BAD_ACK);
     }
     if (rn_tcp_listen_defers(conn) && seg->data_len == 0 && (seg->flags & RN_TCP_FIN) == 0)
@@ -313,7 +313,8 @@ static enum step take_payload(struct walk *w)
         return DONE;
     if (is_data_for_nobody(conn, seg)) {
         stats_of(conn)->tcp_aborts_on_data++;
-        rn_tcp_conn_abort(conn, RN_E_CONN_RESET);
+        answer_by_reset(conn, seg);
+        rn_tcp_conn_end(conn, RN_E_CONN_RESET);
         return drop(w, RN_DROP_TCP_CLOSED);
     }
     note_congestion(conn, seg);

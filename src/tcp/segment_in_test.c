@@ -140,7 +140,7 @@ static void test_data_after_close_is_answered_by_rst(void **state)
 
     fix_peer(&f, "P. 1:11(10) ack 2");
 
-    fix_we(&f, "R. 2:2(0)");
+    fix_we(&f, "R 2:2(0)");
     assert_int_equal(f.stack->stats.tcp_aborts_on_data, 1);
     tcp_fixture_fini(&f);
 }
