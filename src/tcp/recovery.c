@@ -336,6 +336,13 @@ static void adjust_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
         grow_window(conn, ack);
 }
 
+/* RFC 5682 §2.1, step 3a: three segments, since the two new ones are still out: what was lost goes on at once. */
+static void resume_resending(struct rn_tcp *conn)
+{
+    conn->flight->rec.frto = FRTO_OFF;
+    conn->cc.cwnd = rn_max_u32(conn->cc.cwnd, 3u * conn->snd.mss);
+}
+
 /* RFC 5682 §2.1: the first ACK advances: two new segments test whether the second does too. No: it was a loss. */
 static void frto_step(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
@@ -345,7 +352,7 @@ static void frto_step(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
         return;
     if (ack->acked == 0 || rec->frto == FRTO_SECOND) {
         if (ack->is_dup || ack->delivered != 0)
-            rec->frto = FRTO_OFF;
+            resume_resending(conn);
         return;
     }
     rec->frto = FRTO_OFF;
