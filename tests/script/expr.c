@@ -69,6 +69,7 @@ static const struct field fields[] = {
     F(min_rtt),
     F(data_segs_in),
     F(delivery_rate),
+    F(reordering),
     F(reord_seen),
     F(rcv_ooopack),
     F(snd_wnd),

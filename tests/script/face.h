@@ -31,7 +31,8 @@ struct face_fd {
     bool is_connecting; /* a connect() in progress has not been reported yet */
     bool is_stream;
     int domain;
-    int flags; /* O_NONBLOCK */
+    int flags;         /* O_NONBLOCK */
+    int notsent_lowat; /* as set; a default from elsewhere reads back as 0 */
     int64_t rcvtimeo_ns;
     int64_t sndtimeo_ns;
     unsigned n_edges; /* events seen, for EPOLLET */

@@ -18,6 +18,7 @@ enum shape {
     SHAPE_SECONDS, /* int seconds; ns inside */
     SHAPE_MS,      /* unsigned int milliseconds */
     SHAPE_DOUBLED, /* reads back twice what was set, as Linux's buffer sizes do */
+    SHAPE_UNSIGNED,
 };
 
 struct opt_row {
@@ -47,7 +48,7 @@ static const struct opt_row rows[] = {
     { IPPROTO_TCP, TCP_SYNCNT, RN_TCP_SYNCNT, SHAPE_INT },
     { IPPROTO_TCP, TCP_DEFER_ACCEPT, RN_TCP_DEFER_ACCEPT_NS, SHAPE_SECONDS },
     { IPPROTO_TCP, TCP_WINDOW_CLAMP, RN_TCP_WINDOW_CLAMP, SHAPE_INT },
-    { IPPROTO_TCP, TCP_NOTSENT_LOWAT, RN_TCP_NOTSENT_LOWAT, SHAPE_INT },
+    { IPPROTO_TCP, TCP_NOTSENT_LOWAT, RN_TCP_NOTSENT_LOWAT, SHAPE_UNSIGNED },
     { IPPROTO_TCP, TCP_FASTOPEN, RN_TCP_FASTOPEN, SHAPE_INT },
     { IPPROTO_IP, IP_TOS, RN_IP_TOS, SHAPE_INT },
     { IPPROTO_IP, IP_TTL, RN_IP_TTL, SHAPE_INT },
@@ -75,6 +76,8 @@ static int64_t to_ours(enum shape shape, int value)
         return value * RN_NS_PER_S;
     case SHAPE_MS:
         return value * RN_NS_PER_MS;
+    case SHAPE_UNSIGNED:
+        return (unsigned)value;
     case SHAPE_INT:
     case SHAPE_DOUBLED:
         break;
@@ -91,6 +94,8 @@ static int to_linux(enum shape shape, int64_t value)
         return (int)(value / RN_NS_PER_MS);
     case SHAPE_DOUBLED:
         return (int)(2 * value);
+    case SHAPE_UNSIGNED:
+        return (int)(uint32_t)value;
     case SHAPE_INT:
     case SHAPE_BOOL:
         break;
@@ -135,6 +140,22 @@ static int set_congestion(struct face_fd *f, const void *value, socklen_t len)
     return errno_of(rn_tcp_set_congestion(f->sock, name));
 }
 
+/* Options of IP may be a single byte. */
+static bool read_number(int *ret, int level, const void *value, socklen_t len)
+{
+    uint8_t byte;
+
+    if (len >= sizeof(*ret)) {
+        memcpy(ret, value, sizeof(*ret));
+        return true;
+    }
+    if (level != IPPROTO_IP || len == 0)
+        return false;
+    memcpy(&byte, value, 1);
+    *ret = byte;
+    return true;
+}
+
 int face_setsockopt(struct face *face, int fd, int level, int name, const void *value,
                     socklen_t len)
 {
@@ -158,9 +179,10 @@ int face_setsockopt(struct face *face, int fd, int level, int name, const void *
         return set_congestion(f, value, len);
     if (row == NULL)
         return -ENOPROTOOPT;
-    if (len < sizeof(number))
+    if (!read_number(&number, level, value, len))
         return -EINVAL;
-    memcpy(&number, value, sizeof(number));
+    if (row->opt == RN_TCP_NOTSENT_LOWAT)
+        f->notsent_lowat = number;
     return errno_of(rn_sock_set_opt(f->sock, row->opt, to_ours(row->shape, number)));
 }
 
@@ -204,6 +226,7 @@ static void fill_state(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_pmtu = from->pmtu;
     to->tcpi_rcv_space = from->rcv_space;
     to->tcpi_snd_wnd = from->snd_wnd;
+    to->tcpi_reordering = 3; /* DupThresh; what RACK learns is a time */
     to->tcpi_reord_seen = from->reord_seen;
     to->tcpi_notsent_bytes = from->notsent;
 }
@@ -364,6 +387,8 @@ int face_getsockopt(struct face *face, int fd, int level, int name, void *value,
         return level == SOL_SOCKET    ? get_socket_level(f, name, value, len)
                : level == IPPROTO_TCP ? get_tcp_level(f, name, value, len)
                                       : -ENOPROTOOPT;
+    if (row->opt == RN_TCP_NOTSENT_LOWAT)
+        return put_int(value, len, f->notsent_lowat);
     err = rn_sock_get_opt(f->sock, row->opt, &number);
     if (err < 0)
         return errno_of(err);
