@@ -144,9 +144,17 @@ unsigned rn_pkt_views(const struct rn_pkt *pkt, size_t off, struct rn_view *view
 
 /* Folded, not complemented Internet sum over [off, off + len) of the packet, seeded with @sum. */
 uint16_t rn_pkt_checksum(const struct rn_pkt *pkt, size_t off, size_t len, uint32_t sum);
-/* Completes a PARTIAL checksum in place, on bytes it makes private first. A sum of zero is written as 0xffff, its equal,
- * since zero means "none" to UDP (RFC 768). false: cannot (offsets outside the packet, or out of memory). */
+/* Completes a PARTIAL checksum in place, on bytes it makes private first. false: cannot (offsets outside the packet, or out
+ * of memory). */
 RN_MUST_USE bool rn_pkt_complete_checksum(struct rn_pkt *pkt);
+/* What belongs in the checksum field at @csum_offset when the range adds up to @sum. UDP, told by its offset of 6, sends
+ * 0xffff for zero, which there means "none" (RFC 768); elsewhere zero is zero. */
+static inline uint16_t rn_pkt_checksum_field(uint16_t sum, uint16_t csum_offset)
+{
+    uint16_t field = (uint16_t)~sum;
+
+    return field == 0 && csum_offset == 6 ? 0xffff : field;
+}
 
 /* The largest packet this becomes on a wire: header + gso_size for GSO packets, else len. The only length that is
  * compared with an MTU, policed or counted per packet. Like len it counts from the packet's present start. */

@@ -77,8 +77,8 @@ bool rn_pkt_complete_checksum(struct rn_pkt *pkt)
     field = own_bytes(pkt, field_off, 2);
     if (field == NULL)
         return false;
-    sum = (uint16_t)~rn_pkt_checksum(pkt, start, pkt->len - start, 0);
-    rn_put_be16(field, sum != 0 ? sum : 0xffff);
+    sum = rn_pkt_checksum(pkt, start, pkt->len - start, 0);
+    rn_put_be16(field, rn_pkt_checksum_field(sum, pkt->csum_offset));
     pkt->csum = RN_CSUM_NONE;
     return true;
 }

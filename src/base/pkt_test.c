@@ -469,9 +469,9 @@ static void test_partial_checksum_is_completed_without_touching_shared_bytes(voi
     rn_test_turn_fini(&t);
 }
 
-static void test_a_computed_zero_is_written_as_all_ones(void **state)
+static void test_a_computed_zero_is_all_ones_to_udp_and_zero_to_tcp(void **state)
 {
-    static const uint8_t bytes[8] = { 0xff, 0xff };
+    static const uint8_t bytes[18] = { 0xff, 0xff };
     struct rn_test_turn t;
     struct rn_pkt *pkt;
 
@@ -480,6 +480,11 @@ static void test_a_computed_zero_is_written_as_all_ones(void **state)
     pkt = partial_pkt(&t, 0, bytes, sizeof(bytes));
     assert_true(rn_pkt_complete_checksum(pkt));
     assert_int_equal(rn_get_be16(rn_pkt_front(pkt).ptr + 6), 0xffff);
+    rn_pkt_free(pkt);
+    pkt = partial_pkt(&t, 0, bytes, sizeof(bytes));
+    pkt->csum_offset = 16;
+    assert_true(rn_pkt_complete_checksum(pkt));
+    assert_int_equal(rn_get_be16(rn_pkt_front(pkt).ptr + 16), 0);
     rn_pkt_free(pkt);
     rn_test_turn_fini(&t);
 }
@@ -597,7 +602,7 @@ int main(void)
         cmocka_unit_test(test_views_cover_the_packet_from_any_offset),
         cmocka_unit_test(test_checksum_over_odd_pieces_is_that_of_the_flat_bytes),
         cmocka_unit_test(test_partial_checksum_is_completed_without_touching_shared_bytes),
-        cmocka_unit_test(test_a_computed_zero_is_written_as_all_ones),
+        cmocka_unit_test(test_a_computed_zero_is_all_ones_to_udp_and_zero_to_tcp),
         cmocka_unit_test(test_checksum_offsets_outside_the_packet_are_refused),
         cmocka_unit_test(test_a_drop_is_counted_and_traced_where_the_packet_belongs),
         cmocka_unit_test(test_every_drop_reason_has_name_and_text),

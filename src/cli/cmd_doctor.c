@@ -30,7 +30,8 @@ struct finding {
     char remedy[160];
 };
 
-#define FINDINGS_MAX 16
+#define FINDINGS_MAX    16
+#define WANTED_RMEM_MAX (4L << 20)
 
 struct report {
     struct finding items[FINDINGS_MAX];
@@ -95,6 +96,23 @@ static void check_tun(struct report *r)
              errno == ENOENT ? "sudo modprobe tun" : "sudo chmod 0666 /dev/net/tun");
 }
 
+/* The veth link's packet socket gets no larger queue than this allows, and drops what does not fit (io/packet_device.c). */
+static void check_queue(struct report *r)
+{
+    long most = rn_refusal_read_number("/proc/sys/net/core/rmem_max", 0);
+    struct finding *f;
+
+    if (geteuid() == 0 || most >= WANTED_RMEM_MAX) {
+        add(r, "queue", MARK_OK, "the veth link's packet queue can be large");
+        return;
+    }
+    f = add(r, "queue", MARK_LESS, "");
+    snprintf(f->text, sizeof(f->text),
+             "net.core.rmem_max is %ld KiB: on the veth link bursts beyond that are sent again",
+             most / 1024);
+    snprintf(f->remedy, sizeof(f->remedy), "sudo sysctl net.core.rmem_max=%ld", WANTED_RMEM_MAX);
+}
+
 static void check_ping(struct report *r)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
@@ -150,7 +168,8 @@ static void check_resolv(struct report *r)
         fclose(file);
     f = add(r, "DNS", n != 0 ? MARK_OK : MARK_LESS, "");
     snprintf(f->text, sizeof(f->text),
-             n != 0 ? "%u nameservers in /etc/resolv.conf" : "/etc/resolv.conf names nobody", n);
+             n != 0 ? "/etc/resolv.conf names %u server%s" : "/etc/resolv.conf names nobody", n,
+             n == 1 ? "" : "s");
     if (n == 0)
         snprintf(f->remedy, sizeof(f->remedy), "runnel run --dns ADDR -- ...");
 }
@@ -203,6 +222,7 @@ static int run(int argc, char **argv)
         return RN_EXIT_USAGE;
     check_userns(&report);
     check_tun(&report);
+    check_queue(&report);
     check_ping(&report);
     check_ports(&report);
     check_ipv6(&report);

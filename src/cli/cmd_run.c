@@ -16,8 +16,8 @@ static const char *const links[] = { "auto", "tun", "veth", NULL };
 #define AT(member) offsetof(struct rn_run_opts, member)
 
 static const struct rn_opt options[] = {
-    { "publish", 'p', RN_OPT_LIST, "[ADDR:]HOST:PORT",
-      "host port (or range) to the command's, /tcp or /udp", AT(publish), 0, 0, NULL },
+    { "publish", 'p', RN_OPT_LIST, "[ADDR:]HOST:PORT", "host port that leads to its PORT; /udp",
+      AT(publish), 0, 0, NULL },
     { "pcap", 0, RN_OPT_TEXT, "FILE", "capture its packets as pcapng (- is stdout)", AT(pcap), 0, 0,
       NULL },
     { "impair", 0, RN_OPT_TEXT, "LIST", "bad link: loss=1%,delay=20ms,rate=10mbit,...", AT(impair),
@@ -118,6 +118,9 @@ const struct rn_verb rn_verb_run = {
         "connection is "
         "accepted only when the host's own connection stands; refused and unreachable are passed "
         "on as such.\n"
+        "A port is published as [ADDR:]HOST[-END]:PORT[-END][/tcp|udp], on 127.0.0.1 and ::1 if "
+        "no ADDR is given (0.0.0.0 for all of IPv4, [::] for all of IPv6). The command sees the "
+        "peer's own address; a peer on loopback appears as host.runnel.\n"
         "The name host.runnel is the host. Its loopback services stay closed without "
         "--host-loopback.\n"
         "Words of --impair: loss, dup, reorder, corrupt, burst (percent), delay, jitter (us, ms, "

@@ -260,6 +260,8 @@ static void print_option(const struct rn_opt *opt, FILE *to)
 
 void rn_opts_help(const struct rn_verb *verb, FILE *to)
 {
+    size_t width = 0;
+
     fprintf(to, "usage: runnel %s %s\n%s\n", verb->name, verb->synopsis, verb->summary);
     for (unsigned i = 0; i < verb->n_opts; i++)
         print_option(&verb->opts[i], to);
@@ -267,5 +269,7 @@ void rn_opts_help(const struct rn_verb *verb, FILE *to)
         return;
     fprintf(to, "examples:\n");
     for (const char *const *e = verb->examples; e[0] != NULL; e += 2)
-        fprintf(to, "  %-46s %s\n", e[0], e[1]);
+        width = strlen(e[0]) > width ? strlen(e[0]) : width;
+    for (const char *const *e = verb->examples; e[0] != NULL; e += 2)
+        fprintf(to, "  %-*s  %s\n", (int)width, e[0], e[1]);
 }

@@ -87,8 +87,8 @@ static void complete_checksum(const struct rn_pkt *pkt, uint8_t *bytes)
 
     if (pkt->csum != RN_CSUM_PARTIAL || field + 2 > pkt->len)
         return;
-    sum = (uint16_t)~rn_checksum(bytes + pkt->csum_start, pkt->len - pkt->csum_start, 0);
-    rn_put_be16(bytes + field, sum != 0 ? sum : 0xffff);
+    sum = rn_checksum(bytes + pkt->csum_start, pkt->len - pkt->csum_start, 0);
+    rn_put_be16(bytes + field, rn_pkt_checksum_field(sum, pkt->csum_offset));
 }
 
 static void record(void *arg, const struct rn_pkt *pkt, bool is_out, int64_t now_ns)
