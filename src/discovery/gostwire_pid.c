@@ -36,15 +36,6 @@ static uint64_t parent_of(const struct rn_map *map, uint64_t pidns)
     return 0;
 }
 
-static bool is_first_seen(const struct rn_map *map, size_t at)
-{
-    for (size_t i = 0; i < at; i++) {
-        if (map->processes[i]->pidns_ino == map->processes[at]->pidns_ino)
-            return false;
-    }
-    return map->processes[at]->pidns_ino != 0;
-}
-
 /* Each namespace once, with its parent: computed once, since looking for it walks all processes. */
 struct pid_tree {
     const struct rn_map *map;
@@ -52,6 +43,15 @@ struct pid_tree {
     uint64_t *parents;
     size_t n;
 };
+
+static bool has_seen(const struct pid_tree *tree, uint64_t ino)
+{
+    for (size_t i = 0; i < tree->n; i++) {
+        if (tree->inos[i] == ino)
+            return true;
+    }
+    return false;
+}
 
 static void containers(struct rn_json *j, const struct rn_map *map, uint64_t pidns)
 {
@@ -96,10 +96,12 @@ void rn_gw_pid_namespaces(struct rn_json *j, const struct rn_map *map)
 
     rn_json_open(j, "pid-namespaces", '[');
     for (size_t i = 0; tree.parents != NULL && i < map->n_processes; i++) {
-        if (!is_first_seen(map, i))
+        uint64_t ino = map->processes[i]->pidns_ino;
+
+        if (ino == 0 || has_seen(&tree, ino))
             continue;
-        tree.inos[tree.n] = map->processes[i]->pidns_ino;
-        tree.parents[tree.n] = parent_of(map, map->processes[i]->pidns_ino);
+        tree.inos[tree.n] = ino;
+        tree.parents[tree.n] = parent_of(map, ino);
         tree.n++;
     }
     for (size_t i = 0; i < tree.n; i++) {

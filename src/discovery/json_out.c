@@ -30,13 +30,27 @@ static void put_char(struct rn_out *out, uint32_t cp)
     }
 }
 
+/* Most texts need no escape at all: those parts are copied as they are. */
+static size_t n_plain(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 static void put_quoted(struct rn_out *out, const char *text)
 {
-    uint32_t cp;
-
     rn_out_char(out, '"');
-    while ((cp = rn_utf8_next(&text)) != 0)
-        put_char(out, cp);
+    while (*text != '\0') {
+        size_t n = n_plain(text);
+
+        rn_out_strn(out, text, n);
+        text += n;
+        if (*text != '\0')
+            put_char(out, rn_utf8_next(&text));
+    }
     rn_out_char(out, '"');
 }
 

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""`runnel map` as its users meet it: forms, filters, ways, saved pictures, errors and exit statuses.
+
+    client                      router                         server
+    eth0 10.1.0.2/24  =======   c0 10.1.0.1/24                 listens 80/tcp
+    default via 10.1.0.1        br0 10.2.0.1/24 - s0  =======  eth0 10.2.0.2/24, default via 10.2.0.1
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import rig
+
+HTTP = "import socket, time; s = socket.create_server(('', 80)); time.sleep(100)"
+
+
+def build():
+    client, router, server = rig.Net("client"), rig.Net("router"), rig.Net("server")
+    rig.veth(client, "eth0", "10.1.0.2/24", router, "c0", "10.1.0.1/24")
+    rig.veth(server, "eth0", "10.2.0.2/24", router, "s0", [])
+    for command in ["link add br0 type bridge", "link set s0 master br0", "link set br0 up", "addr add 10.2.0.1/24 dev br0"]:
+        router.ip(command)
+    router.run("sysctl -qw net.ipv4.ip_forward=1").ok()
+    client.ip("route add default via 10.1.0.1")
+    server.ip("route add default via 10.2.0.1")
+    server.start([sys.executable, "-c", HTTP])
+    server.wait_listening(80)
+    return client, router, server
+
+
+def pid(net):
+    return str(net.holder.pid)
+
+
+def map_(*arguments, **options):
+    return rig.run(rig.runnel("map", *arguments), **options)
+
+
+@rig.test
+def a_way_is_told_as_the_packets_go_it():
+    client, _, server = build()
+
+    told = map_("path", pid(client), "10.2.0.2:80")
+    steps = json.loads(map_("--json", "path", pid(client), "10.2.0.2:80").out)
+
+    assert told.status == 0, told.out
+    assert "default via 10.1.0.1 dev eth0" in told.out and "reached: python3" in told.out, told.out
+    assert steps["reached"] and steps["netns"] == f"net-{os.stat(server.path).st_ino}", steps
+    assert client.run([sys.executable, "-c", "import socket; socket.create_connection(('10.2.0.2', 80), 5)"]).status == 0
+
+
+@rig.test
+def a_way_that_ends_says_why_and_exits_with_one():
+    client, router, _ = build()
+    router.ip("route add blackhole 10.66.0.0/16")
+
+    for target, why in (("10.2.0.2:81", "nobody listens here on port 81/tcp"), ("10.66.0.1", "is blackhole"),
+                        ("10.2.0.99", "cannot tell: nobody known has 10.2.0.99"), ("10.99.0.1", "no route leads there")):
+        told = map_("path", pid(client), target)
+        assert told.status == 1 and why in told.out, (target, told.out)
+
+
+@rig.test
+def the_first_table_that_answers_decides_as_it_does_for_the_kernel():
+    client, router, _ = build()
+    router.ip("route add unreachable 10.2.0.2/32 table 100")
+    router.ip("rule add iif c0 lookup 100 priority 50")
+
+    told = map_("path", pid(client), "10.2.0.2")
+
+    assert told.status == 1 and "is unreachable" in told.out, told.out
+    kernel = router.run("ip route get 10.2.0.2 from 10.1.0.2 iif c0")
+    assert kernel.status != 0 and "No route to host" in kernel.err, kernel.out + kernel.err
+
+
+@rig.test
+def a_circle_of_routes_is_told_as_one():
+    client, router, _ = build()
+    router.ip("route add 203.0.113.0/24 via 10.1.0.2")
+
+    told = map_("path", pid(client), "203.0.113.1")
+
+    assert told.status == 1 and "circle" in told.out, told.out
+
+
+@rig.test
+def a_saved_picture_is_drawn_again_anywhere():
+    client, _, _ = build()
+    folder = rig.workdir()
+
+    saved = map_("--json", "--netns", pid(client), "--save", str(folder / "a.dump"), "--full").ok().out
+    inode = str(os.stat(client.path).st_ino)
+    again = map_("--json", "--netns", inode, "--from", str(folder / "a.dump")).ok().out
+    by_nobody = rig.run(rig.as_user(rig.runnel("map", "--from", "-", "--netns", inode)),
+                        stdin=open(folder / "a.dump")) if rig.came_as_root() else None
+
+    assert json.loads(saved) == json.loads(again)
+    assert (folder / "a.dump").stat().st_mode & 0o077 == 0, "others may not read it"
+    assert by_nobody is None or (by_nobody.status == 0 and "eth0" in by_nobody.out), by_nobody.err
+
+
+@rig.test
+def documents_of_a_live_machine_keep_their_promises():
+    build()
+    folder = rig.workdir()
+    (folder / "a.json").write_text(map_("--json").ok().out)
+    (folder / "b.json").write_text(map_("--gostwire").ok().out)
+    judge = pathlib.Path(__file__).resolve().parents[1] / "map/documents.py"
+
+    ran = rig.run([sys.executable, str(judge), str(judge.parents[2]), str(folder / "a.json"), str(folder / "b.json")])
+
+    if ran.status == 77:
+        rig.skip("python3-jsonschema is not installed")
+    assert ran.status == 0, ran.out
+
+
+@rig.test
+def filters_and_forms_show_what_was_asked_for():
+    client, router, _ = build()
+
+    by_kind = map_("--netns", pid(router), "--kind", "bridge").ok().out
+    by_port = map_("--port", "80").ok().out
+    svg = map_("-o", "svg").ok().out
+    dot = map_("-o", "dot").ok().out
+    shown = map_("show", f"c0@{pid(router)}").ok().out
+
+    assert "br0" in by_kind and "c0" not in by_kind, by_kind
+    assert "80/tcp" in by_port and "10.1.0.2" not in by_port, by_port
+    assert svg.startswith("<svg") and svg.rstrip().endswith("</svg>")
+    assert dot.startswith("graph runnel {") and dot.count("{") == dot.count("}")
+    assert "10.1.0.1" in shown and "peer" in shown, shown
+    assert "\x1b" not in by_kind + by_port + shown, "no colours in a pipe"
+
+
+@rig.test
+def wrong_questions_are_refused_with_a_hint():
+    for arguments, status, text in ((["--netns", "nowhere"], 1, "no network namespace"), (["show", "eth77"], 1, "no interface"),
+                                    (["path", "nowhere"], 2, "there is no"), (["path", "10.0.0.1:99999"], 2, "cannot understand"),
+                                    (["dance"], 2, "what should be done"), (["--save", "/dev/null"], 2, "--full"),
+                                    (["--from", "/does/not/exist"], 1, "/does/not/exist"), (["-o", "oil"], 2, "oil")):
+        ran = map_(*arguments)
+        assert ran.status == status and text in ran.err, (arguments, ran.status, ran.err)
+        assert ran.out == "", (arguments, ran.out)
+
+
+rig.main()
