@@ -257,6 +257,9 @@ static void join(struct session *s, struct rn_net_conn *conn, struct rn_sock *so
     conn->owner = s;
     conn->on_event = on_outer;
     rn_sock_on_event(sock, on_inner, s);
+    /* What the outer side sent apart is passed on apart: Nagle here would hold the second part of an answer until the
+     * client's delayed ACK of the first. */
+    rn_assert(rn_sock_set_opt(sock, RN_TCP_NODELAY, 1) >= 0);
 }
 
 /* --- outwards: SYN -> dial -> answer ------------------------------------------------------------------------ */
