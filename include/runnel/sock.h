@@ -96,6 +96,7 @@ enum rn_sock_opt {
     RN_TCP_FASTOPEN,        /* listener: queue length; client: bool. RFC 7413, default off */
     RN_TCP_MAX_PACING_RATE, /* bytes/s, -1 none */
     RN_TCP_TIMEWAIT_NS,     /* default 60 s */
+    RN_TCP_ECN,             /* bool: connect() asks for ECN (RFC 3168); who asks us is granted it */
 };
 
 enum rn_pmtud { RN_PMTUD_DONT, RN_PMTUD_WANT, RN_PMTUD_DO, RN_PMTUD_PROBE };

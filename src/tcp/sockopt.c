@@ -1,3 +1,4 @@
+#include "tcp/flight.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 
@@ -17,6 +18,14 @@ struct flag_opt {
     void (*changed)(struct rn_tcp *conn); /* NULL: takes effect by itself */
 };
 
+/* Switched on, it sends what a cork holds, once, as on Linux. */
+static void nodelay_changed(struct rn_tcp *conn)
+{
+    if (conn->flight != NULL && (conn->flags & RN_TCPF_NODELAY) != 0)
+        conn->flight->is_cork_over = true;
+    rn_tcp_want_output(conn);
+}
+
 /* Off means delayed ACKs from now on, those at the start of a stream included. */
 static void quickack_changed(struct rn_tcp *conn)
 {
@@ -27,7 +36,7 @@ static void quickack_changed(struct rn_tcp *conn)
 static const struct flag_opt flag_opts[] = {
     { RN_SO_KEEPALIVE, RN_TCPF_KEEPALIVE, rn_tcp_timers_keepalive_changed },
     { RN_SO_WANT_DRAINED, RN_TCPF_WANT_DRAINED, NULL },
-    { RN_TCP_NODELAY, RN_TCPF_NODELAY, rn_tcp_want_output },
+    { RN_TCP_NODELAY, RN_TCPF_NODELAY, nodelay_changed },
     { RN_TCP_CORK, RN_TCPF_CORK, rn_tcp_want_output },
     { RN_TCP_QUICKACK, RN_TCPF_QUICKACK, quickack_changed },
 };
@@ -150,6 +159,17 @@ static int set_mss(struct rn_tcp *conn, int64_t value)
     return RN_OK;
 }
 
+static int set_ecn(struct rn_tcp *conn, int64_t value)
+{
+    if (value != 0 && value != 1)
+        return RN_E_BAD_OPTION;
+    if (value == 1)
+        conn->cc.ecn |= RN_TCP_ECN_WANTED;
+    else
+        conn->cc.ecn &= (uint8_t)~RN_TCP_ECN_WANTED;
+    return RN_OK;
+}
+
 static int set_pacing(struct rn_tcp *conn, int64_t value)
 {
     struct rn_tcp_cold *cold;
@@ -179,6 +199,8 @@ int rn_tcp_set_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value)
         return set_mss(conn, value);
     if (opt == RN_TCP_MAX_PACING_RATE)
         return set_pacing(conn, value);
+    if (opt == RN_TCP_ECN)
+        return set_ecn(conn, value);
     return opt == RN_TCP_FASTOPEN ? RN_E_NOT_SUPPORTED : RN_E_NO_PROTO_OPTION;
 }
 
@@ -196,6 +218,8 @@ static int get_other(const struct rn_tcp *conn, enum rn_sock_opt opt, int64_t *r
         *ret = conn->snd.queued;
     else if (opt == RN_TCP_MAXSEG)
         *ret = conn->snd.mss != 0 ? conn->snd.mss : conn->snd.mss_user;
+    else if (opt == RN_TCP_ECN)
+        *ret = (conn->cc.ecn & RN_TCP_ECN_WANTED) != 0;
     else if (opt == RN_TCP_MAX_PACING_RATE)
         *ret = rate > INT64_MAX ? -1 : (int64_t)rate;
     else
