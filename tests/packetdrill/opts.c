@@ -126,6 +126,8 @@ void adapter_apply_sysctls(struct face *face, int fd)
     apply_number(sock, "tcp_keepalive_probes", RN_TCP_KEEPCNT, 1);
     apply_number(sock, "tcp_fin_timeout", RN_TCP_LINGER2_NS, RN_NS_PER_S);
     apply_number(sock, "tcp_notsent_lowat", RN_TCP_NOTSENT_LOWAT, 1);
+    if (read_sysctl("tcp_ecn", text, sizeof(text)))
+        (void)!rn_sock_set_opt(sock, RN_TCP_ECN, strcmp(text, "1") == 0); /* 2: only when asked */
     if (read_sysctl("tcp_congestion_control", text, sizeof(text)))
         (void)!rn_tcp_set_congestion(sock, text);
 }

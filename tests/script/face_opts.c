@@ -1,5 +1,6 @@
 /* Linux's socket options and struct tcp_info, in terms of enum rn_sock_opt and struct rn_tcp_info. */
 #include "face.h"
+#include "script.h"
 
 #include "base/turn.h"
 #include <runnel/err.h>
@@ -50,6 +51,7 @@ static const struct opt_row rows[] = {
     { IPPROTO_TCP, TCP_WINDOW_CLAMP, RN_TCP_WINDOW_CLAMP, SHAPE_INT },
     { IPPROTO_TCP, TCP_NOTSENT_LOWAT, RN_TCP_NOTSENT_LOWAT, SHAPE_UNSIGNED },
     { IPPROTO_TCP, TCP_FASTOPEN, RN_TCP_FASTOPEN, SHAPE_INT },
+    { IPPROTO_TCP, FACE_TCP_ECN, RN_TCP_ECN, SHAPE_BOOL },
     { IPPROTO_IP, IP_TOS, RN_IP_TOS, SHAPE_INT },
     { IPPROTO_IP, IP_TTL, RN_IP_TTL, SHAPE_INT },
     { IPPROTO_IP, IP_MTU_DISCOVER, RN_IP_MTU_DISCOVER, SHAPE_INT },

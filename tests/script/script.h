@@ -136,6 +136,9 @@ struct script {
 bool script_parse(struct script *ret, const char *path, const char *text, const char **ret_error);
 void script_free(struct script *script);
 
+/* Linux has a sysctl for it and no option; scripts set it by the name RN_TCP_ECN. */
+enum { FACE_TCP_ECN = 10001 };
+
 /* symbols.c: AF_INET, O_NONBLOCK, ... false: unknown. */
 bool symbol_find(const char *name, size_t len, int64_t *ret);
 /* Names of errno values: "EAGAIN"; never NULL. */

@@ -123,6 +123,7 @@ static const struct symbol symbols[] = {
     S(EPOLL_CTL_ADD),
     S(EPOLL_CTL_MOD),
     S(EPOLL_CTL_DEL),
+    { "RN_TCP_ECN", FACE_TCP_ECN },
     { "FIONREAD", SIOCINQ },
     S(SIOCINQ),
     S(SIOCOUTQ),
