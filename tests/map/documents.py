@@ -11,6 +11,7 @@ import copy
 import json
 import pathlib
 import sys
+import xml.etree.ElementTree
 
 SKIP = 77
 try:
@@ -284,6 +285,16 @@ def refuse_broken(name, document, changes, errors_of):
     return missed
 
 
+def svg_errors(path):
+    """Well-formed, nothing fetched or run, no text too small to read at its 1600 units."""
+    root = xml.etree.ElementTree.parse(path).getroot()
+    errors = [f"{path.name}: has {e.tag}" for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "image", "a", "use")]
+    sizes = [float(e.get("font-size", "0")) for e in root.iter() if e.tag.endswith("}text")]
+    if not sizes or min(sizes) < 9:
+        errors.append(f"{path.name}: texts of sizes {sorted(set(sizes))}")
+    return errors
+
+
 def main():
     golden = ROOT / "tests/golden/map"
     is_golden = len(sys.argv) < 4
@@ -293,6 +304,7 @@ def main():
     gostwire_document = json.loads(gostwire_file.read_text())
     errors = map_errors(map_document) + gostwire_errors(gostwire_document)
     if is_golden:
+        errors += svg_errors(golden / "map.svg")
         errors += refuse_broken("runnel.map/1", map_document, BROKEN_MAP, map_errors)
         errors += refuse_broken("gostwire", gostwire_document, FATAL, gostwire_errors)
     for error in errors[:40]:

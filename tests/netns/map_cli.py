@@ -5,11 +5,14 @@
     eth0 10.1.0.2/24  =======   c0 10.1.0.1/24                 listens 80/tcp
     default via 10.1.0.1        br0 10.2.0.1/24 - s0  =======  eth0 10.2.0.2/24, default via 10.2.0.1
 """
+import fcntl
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
+import termios
 
 import rig
 
@@ -132,6 +135,46 @@ def filters_and_forms_show_what_was_asked_for():
     assert dot.startswith("graph runnel {") and dot.count("{") == dot.count("}")
     assert "10.1.0.1" in shown and "peer" in shown, shown
     assert "\x1b" not in by_kind + by_port + shown, "no colours in a pipe"
+
+
+def on_terminal(arguments, columns, **environment):
+    """What `runnel map` writes to a terminal of so many columns (0: it does not say)."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LC_ALL")}
+    process = subprocess.Popen(rig.runnel("map", *arguments), stdout=theirs, env={**env, **environment})
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(ours)
+    assert process.wait() == 0
+    return text.decode().replace("\r\n", "\n")
+
+
+@rig.test
+def a_terminal_gets_lines_of_its_width_and_colours_if_it_wants_them():
+    client, _, _ = build()
+    here = ("--netns", pid(client))
+
+    coloured = on_terminal(here, 50, LC_ALL="C.UTF-8")
+    plain = on_terminal(here, 50, LC_ALL="C.UTF-8", NO_COLOR="1")
+    by_columns = on_terminal(here, 0, LC_ALL="C.UTF-8", NO_COLOR="1", COLUMNS="45")
+    narrow = on_terminal(here, 10, LC_ALL="C.UTF-8", NO_COLOR="1")
+    ascii_ = on_terminal((*here, "--color=never"), 120, LC_ALL="C")
+
+    assert "\x1b[1m" in coloured and "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) == 50, plain
+    assert max(map(len, by_columns.splitlines())) == 45, by_columns
+    assert max(map(len, narrow.splitlines())) <= 40, narrow
+    assert ascii_.isascii() and "`- " in ascii_ and "\x1b" not in ascii_, ascii_
+    assert "\x1b[1m" in map_("--color=always", *here).out
 
 
 @rig.test
