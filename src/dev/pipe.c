@@ -150,3 +150,10 @@ int rn_pipe_new(struct rn_device *ret[2], struct rn_turn *turn, const struct rn_
     ret[1] = &b->dev;
     return RN_OK;
 }
+
+int rn_pipe_open(struct rn_device *ret[2], struct rn_turn *turn, uint32_t mtu)
+{
+    struct rn_pipe_opts opts = { .link_type = RN_LINK_IP, .mtu = mtu, .has_offload = true };
+
+    return rn_pipe_new(ret, turn, &opts);
+}

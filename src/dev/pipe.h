@@ -5,6 +5,8 @@
  */
 #include "dev/device.h"
 
+#include <runnel/pipe.h>
+
 struct rn_pipe_opts {
     enum rn_link_type link_type;
     uint32_t mtu; /* 0: 1500 */
