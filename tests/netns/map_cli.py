@@ -160,8 +160,8 @@ def on_terminal(arguments, columns, **environment):
 
 @rig.test
 def a_terminal_gets_lines_of_its_width_and_colours_if_it_wants_them():
-    client, _, _ = build()
-    here = ("--netns", pid(client))
+    _, router, _ = build()
+    here = ("-v", "--netns", pid(router))
 
     coloured = on_terminal(here, 50, LC_ALL="C.UTF-8")
     plain = on_terminal(here, 50, LC_ALL="C.UTF-8", NO_COLOR="1")
