@@ -10,7 +10,9 @@
 /* How long a session waits when the pool has no slab for it: packets in flight come home in that time. */
 #define STARVED_NS (2 * RN_NS_PER_MS)
 /* A read that fills less than this goes into a small slab next time, so that a chat never pins 68 KiB. */
-#define BULK_BYTES RN_BUF_SMALL_BYTES
+#define BULK_BYTES      RN_BUF_SMALL_BYTES
+#define SLABS_MAX       4u
+#define SLAB_READ_BYTES 65536u
 
 struct rn_gate_tcp {
     struct rn_gate_tcp_opts opts;
@@ -129,31 +131,70 @@ static enum flow_end move_up(struct session *s)
     return FLOW_QUANTUM;
 }
 
-/* One read of the outer side straight into a slab, which the send queue then refers to. Returns as conn->ops->read;
- * NOMEM before anything was read, ABORTED when what was read could not be kept. */
-static int64_t read_slab(struct session *s, size_t room)
+/* Slabs for one read: a small one for a chat, big ones while the stream is bulk. Returns how many. */
+static unsigned take_slabs(struct session *s, struct rn_buf **bufs, struct rn_net_span *spans,
+                           size_t room)
 {
-    struct rn_buf *buf = rn_buf_new(s->gate->turn->pool, s->is_bulk ? RN_BUF_BIG : RN_BUF_SMALL);
-    struct rn_net_span span;
-    int64_t got;
-    int64_t taken;
+    unsigned max = s->is_bulk ? SLABS_MAX : 1;
+    unsigned n = 0;
 
-    if (buf == NULL)
-        return RN_E_NOMEM;
-    span = (struct rn_net_span){ buf->data, rn_min_size(rn_min_size(buf->cap_bytes, 65536), room) };
-    got = s->conn->ops->read(s->conn, span);
-    if (got <= 0) {
-        rn_buf_unref(buf);
-        return got;
+    while (n < max && room != 0) {
+        struct rn_buf *buf =
+            rn_buf_new(s->gate->turn->pool, s->is_bulk ? RN_BUF_BIG : RN_BUF_SMALL);
+
+        if (buf == NULL)
+            break;
+        bufs[n] = buf;
+        spans[n] =
+            (struct rn_net_span){ buf->data,
+                                  rn_min_size(rn_min_size(buf->cap_bytes, SLAB_READ_BYTES), room) };
+        room -= spans[n].len;
+        n++;
     }
-    /* A short read of a stream has drained it (epoll(7), Q9), but for an end whose edge came before. */
-    s->may_read = (size_t)got == span.len || s->conn->is_ending;
-    s->is_bulk = (size_t)got >= BULK_BYTES;
-    taken = rn_tcp_write_buf(s->sock, buf, 0, (uint32_t)got);
-    if (taken >= 0)
-        return got;
-    rn_buf_unref(buf);
-    return RN_E_ABORTED; /* a stream with a hole must end as a reset, not go on */
+    return n;
+}
+
+/* Queues the first @got bytes of @bufs by reference. Consumes no reference of the caller's. */
+static bool queue_slabs(struct session *s, struct rn_buf **bufs, const struct rn_net_span *spans,
+                        size_t got)
+{
+    for (unsigned i = 0; got != 0; i++) {
+        size_t part = rn_min_size(got, spans[i].len);
+
+        if (rn_tcp_write_buf(s->sock, rn_buf_ref(bufs[i]), 0, (uint32_t)part) < 0) {
+            rn_buf_unref(bufs[i]);
+            return false;
+        }
+        got -= part;
+    }
+    return true;
+}
+
+/* One read of the outer side straight into slabs, which the send queue then refers to: few large reads, since each makes the
+ * kernel acknowledge on its own. Returns as conn->ops->readv, or NOMEM. */
+static int64_t read_slabs(struct session *s, size_t room)
+{
+    struct rn_buf *bufs[SLABS_MAX];
+    struct rn_net_span spans[SLABS_MAX];
+    unsigned n = take_slabs(s, bufs, spans, room);
+    size_t asked = 0;
+    int64_t got;
+
+    if (n == 0)
+        return RN_E_NOMEM;
+    for (unsigned i = 0; i < n; i++)
+        asked += spans[i].len;
+    got = s->conn->ops->readv(s->conn, spans, n);
+    if (got > 0) {
+        /* A short read of a stream has drained it (epoll(7), Q9), but for an end whose edge came before. */
+        s->may_read = (size_t)got == asked || s->conn->is_ending;
+        s->is_bulk = (size_t)got >= BULK_BYTES;
+        if (!queue_slabs(s, bufs, spans, (size_t)got))
+            got = RN_E_ABORTED; /* a stream with a hole must end as a reset, not go on */
+    }
+    while (n-- > 0)
+        rn_buf_unref(bufs[n]);
+    return got;
 }
 
 /* Outer to inner: stops when the inner send budget is full; its RN_WRITABLE starts us again. */
@@ -167,7 +208,7 @@ static enum flow_end move_down(struct session *s)
 
         if (room == 0 || !s->may_read)
             return FLOW_STALLED;
-        got = read_slab(s, room);
+        got = read_slabs(s, room);
         if (got == RN_E_WOULD_BLOCK) {
             s->may_read = false;
             return FLOW_STALLED;

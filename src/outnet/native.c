@@ -107,12 +107,17 @@ static void fire(struct rn_task *task)
 }
 
 /* --- data --------------------------------------------------------------------------------------------------- */
-static int64_t native_read(struct rn_net_conn *conn, struct rn_net_span to)
+static int64_t native_readv(struct rn_net_conn *conn, const struct rn_net_span *to, unsigned n)
 {
     struct native_conn *self = conn_of(conn);
-    ssize_t n = recv(self->fd, to.ptr, to.len, 0); /* syscalls: recvfrom */
+    struct iovec iov[RN_NATIVE_IOV_MAX];
+    ssize_t got;
 
-    return n >= 0 ? (int64_t)n : rn_native_err(errno);
+    rn_assert(n <= RN_NATIVE_IOV_MAX);
+    for (unsigned i = 0; i < n; i++)
+        iov[i] = (struct iovec){ to[i].ptr, to[i].len };
+    got = readv(self->fd, iov, (int)n); /* syscalls: readv */
+    return got >= 0 ? (int64_t)got : rn_native_err(errno);
 }
 
 static int64_t native_writev(struct rn_net_conn *conn, const struct rn_slice *views, unsigned n)
@@ -145,7 +150,7 @@ static void native_abort(struct rn_net_conn *conn)
 }
 
 static const struct rn_net_conn_ops native_conn_ops = {
-    .read = native_read,
+    .readv = native_readv,
     .writev = native_writev,
     .shut_write = native_shut_write,
     .close = native_close,

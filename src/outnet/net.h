@@ -25,7 +25,7 @@ struct rn_net_span {
 
 struct rn_net_conn_ops {
     /* Bytes read (> 0), 0 at the end of the stream, WOULD_BLOCK (RN_READABLE follows), CONN_RESET, host errors. */
-    int64_t (*read)(struct rn_net_conn *conn, struct rn_net_span to);
+    int64_t (*readv)(struct rn_net_conn *conn, const struct rn_net_span *to, unsigned n);
     /* Bytes taken (> 0), WOULD_BLOCK (RN_WRITABLE follows), CLOSED_FOR_SEND, CONN_RESET, host errors. */
     int64_t (*writev)(struct rn_net_conn *conn, const struct rn_slice *views, unsigned n);
     /* Half-close: the peer sees the end of our data. */
