@@ -508,7 +508,8 @@ static void run_element(struct rn_nft_walk *w, struct rn_nft_branch *b, const st
         set_const(slot_of(b, tb[NFTA_LOOKUP_DREG]), e->data);
 }
 
-/* True: not forked, go on with the rest of the rule; else the branches did. */
+/* True: not forked, go on with the rest of the rule; else the branches did.
+ * NOLINTNEXTLINE(misc-no-recursion): LOOKUPS_MAX deep, and rn_fwd_step() counts every branch */
 static bool run_lookup(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb,
                        struct rn_view rest)
 {
@@ -544,6 +545,7 @@ static bool run_lookup(struct rn_nft_walk *w, struct rn_nft_branch *b, const str
     return false;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see run_lookup() */
 void rn_nft_expr_run(struct rn_nft_walk *w, struct rn_nft_branch *b, struct rn_view exprs)
 {
     struct rn_nlattr item;

@@ -236,7 +236,8 @@ static bool take_entry(const struct legacy *g, size_t offset, struct rn_view *re
 static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_packet *in,
                         unsigned depth);
 
-/* False: the walk through this chain ends behind an unconditional verdict. */
+/* False: the walk through this chain ends behind an unconditional verdict.
+ * NOLINTNEXTLINE(misc-no-recursion): RN_FWD_DEPTH_MAX deep, see walk_legacy() */
 static bool apply_target(struct legacy *g, struct rn_view target, struct rn_fwd_packet *p,
                          unsigned depth)
 {
@@ -258,6 +259,7 @@ static bool apply_target(struct legacy *g, struct rn_view target, struct rn_fwd_
     return true;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): RN_FWD_DEPTH_MAX deep, the kernel's own limit of jumps */
 static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_packet *in,
                         unsigned depth)
 {

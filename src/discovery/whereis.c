@@ -4,7 +4,6 @@
 #include <linux/rtnetlink.h>
 
 #define SEGMENT_LINKS_MAX 4096u
-#define SEGMENT_DEPTH_MAX 16u
 
 /* ---- routes ---- */
 
@@ -67,11 +66,10 @@ const struct rn_map_route *rn_map_route_for(const struct rn_map_netns *netns, st
 
 /* ---- segments: what is joined on layer 2 ---- */
 
+/* Links are visited in the order they were met: the list of those seen is the queue as well. */
 struct segment {
-    struct rn_addr addr;
     struct rn_map_link *seen[SEGMENT_LINKS_MAX];
     size_t n_seen;
-    struct rn_map_link *found;
 };
 
 static bool has_addr(const struct rn_map_link *link, struct rn_addr addr)
@@ -85,24 +83,15 @@ static bool has_addr(const struct rn_map_link *link, struct rn_addr addr)
     return false;
 }
 
-static bool mark_seen(struct segment *s, struct rn_map_link *link)
+static void meet(struct segment *s, struct rn_map_link *link)
 {
+    if (link == NULL || s->n_seen == SEGMENT_LINKS_MAX)
+        return;
     for (size_t i = 0; i < s->n_seen; i++) {
         if (s->seen[i] == link)
-            return false;
+            return;
     }
-    if (s->n_seen == SEGMENT_LINKS_MAX)
-        return false;
     s->seen[s->n_seen++] = link;
-    return true;
-}
-
-static void spread(struct segment *s, struct rn_map_link *link, unsigned depth);
-
-static void spread_all(struct segment *s, struct rn_map_link **links, size_t n, unsigned depth)
-{
-    for (size_t i = 0; i < n && s->found == NULL; i++)
-        spread(s, links[i], depth);
 }
 
 static bool is_on_lower(const struct rn_map_link *link)
@@ -111,42 +100,39 @@ static bool is_on_lower(const struct rn_map_link *link)
            link->kind == RN_KIND_IPVLAN || link->kind == RN_KIND_IPVTAP;
 }
 
-/* macvlan and ipvlan share their lower link's segment; a vlan does not, since it hears tagged frames only. */
-static void spread_uppers(struct segment *s, struct rn_map_link *link, unsigned depth)
+static bool has_ports(const struct rn_map_link *link)
 {
-    for (size_t i = 0; i < link->n_uppers && s->found == NULL; i++) {
-        if (is_on_lower(link->uppers[i]))
-            spread(s, link->uppers[i], depth);
-    }
+    return link->kind == RN_KIND_BRIDGE || link->kind == RN_KIND_BOND || link->kind == RN_KIND_TEAM;
 }
 
-/* Whatever @link hears, its neighbours on the wire, in the bridge and on the same lower link hear too. */
-static void spread(struct segment *s, struct rn_map_link *link, unsigned depth)
+/* Whatever @link hears, its neighbours on the wire, in the bridge and on the same lower link hear too. macvlan and
+ * ipvlan share their lower link's segment; a vlan does not, since it hears tagged frames only. */
+static void meet_neighbours(struct segment *s, const struct rn_map_link *link)
 {
-    if (link == NULL || depth == SEGMENT_DEPTH_MAX || !mark_seen(s, link))
-        return;
-    if (has_addr(link, s->addr)) {
-        s->found = link;
-        return;
+    meet(s, link->peer);
+    if (link->master != NULL && link->master->kind != RN_KIND_VRF)
+        meet(s, link->master);
+    for (size_t i = 0; has_ports(link) && i < link->n_ports; i++)
+        meet(s, link->ports[i]);
+    if (is_on_lower(link))
+        meet(s, link->lower);
+    for (size_t i = 0; i < link->n_uppers; i++) {
+        if (is_on_lower(link->uppers[i]))
+            meet(s, link->uppers[i]);
     }
-    spread(s, link->peer, depth + 1);
-    if (s->found == NULL && link->master != NULL && link->master->kind != RN_KIND_VRF)
-        spread(s, link->master, depth + 1);
-    if (s->found == NULL &&
-        (link->kind == RN_KIND_BRIDGE || link->kind == RN_KIND_BOND || link->kind == RN_KIND_TEAM))
-        spread_all(s, link->ports, link->n_ports, depth + 1);
-    if (s->found == NULL && is_on_lower(link))
-        spread(s, link->lower, depth + 1);
-    if (s->found == NULL)
-        spread_uppers(s, link, depth + 1);
 }
 
 struct rn_map_link *rn_map_link_on_segment(struct rn_map_link *bridge, struct rn_addr addr)
 {
-    struct segment s = { .addr = addr };
+    struct segment s = { .n_seen = 0 };
 
-    spread(&s, bridge, 0);
-    return s.found;
+    meet(&s, bridge);
+    for (size_t i = 0; i < s.n_seen; i++) {
+        if (has_addr(s.seen[i], addr))
+            return s.seen[i];
+        meet_neighbours(&s, s.seen[i]);
+    }
+    return NULL;
 }
 
 /* ---- the way ---- */
