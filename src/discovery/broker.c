@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -58,6 +59,20 @@ static void read_own_caps(struct rn_broker *b)
     b->caps = status.cap_effective;
 }
 
+static bool is_kernel_since(unsigned major, unsigned minor)
+{
+    struct utsname uts;
+    char *end;
+    unsigned long have;
+
+    if (uname(&uts) < 0)
+        return false;
+    have = strtoul(uts.release, &end, 10);
+    if (have != major)
+        return have > major;
+    return *end == '.' && strtoul(end + 1, NULL, 10) >= minor;
+}
+
 static int init(struct rn_broker *b, int out_fd)
 {
     struct rlimit files;
@@ -85,6 +100,7 @@ static int init(struct rn_broker *b, int out_fd)
     if (rn_proc_ns_ino(b->proc_fd, "self/ns/user", &b->self_user_ino) < 0)
         b->self_user_ino = 0;
     b->has_nft = rn_nft_is_present(b);
+    b->counts_mptcp = is_kernel_since(6, 2);
     read_own_caps(b);
     return RN_OK;
 }

@@ -68,7 +68,8 @@ struct rn_broker {
     struct rn_dump_writer out;
     struct rn_progress *progress; /* shared memory */
     int64_t started_ms;
-    bool has_nft; /* asking for nf_tables loads no module */
+    bool has_nft;      /* asking for nf_tables loads no module */
+    bool counts_mptcp; /* /proc/net/protocols does: Linux 6.2 */
     int proc_fd;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #define PROCNET_MAX_BYTES (256u * 1024u)
+#define PROTOCOLS_BYTES   8192u
 
 static void read_sockstat(struct rn_broker *b, struct rn_sockstat *stat)
 {
@@ -27,10 +28,21 @@ static void read_sockstat(struct rn_broker *b, struct rn_sockstat *stat)
     }
 }
 
+/* Of what this kernel has not loaded nothing may be asked: the question alone would load its module. */
+static void read_protocols(struct rn_broker *b, struct rn_protocols *protocols)
+{
+    uint8_t text[PROTOCOLS_BYTES];
+    int len = rn_proc_read(b->proc_fd, "self/net/protocols", text, sizeof(text));
+
+    if (len > 0)
+        rn_protocols_parse(rn_view_of(text, (size_t)len), protocols);
+}
+
 struct diag {
     struct rn_visit *v;
     struct rn_nl nl;
     struct rn_sockstat stat;
+    struct rn_protocols protocols;
     size_t inode_at; /* in the answers of the question that is asked */
     uint32_t n_answers;
 };
@@ -86,18 +98,6 @@ static void ask_both(struct diag *d, uint32_t ip_proto, enum rn_dump_table table
     ask(d, &msg, table, what);
 }
 
-static void ask_local(struct diag *d)
-{
-    struct rn_nl_msg msg;
-
-    d->inode_at = offsetof(struct unix_diag_msg, udiag_ino);
-    rn_sockdiag_ask_unix(&msg);
-    ask(d, &msg, RN_TABLE_UNIX, "unix sockets");
-    d->inode_at = offsetof(struct packet_diag_msg, pdiag_ino);
-    rn_sockdiag_ask_packet(&msg);
-    ask(d, &msg, RN_TABLE_PACKET, "packet sockets");
-}
-
 static void copy_procnet(struct rn_visit *v, const char *name, enum rn_dump_table table)
 {
     static uint8_t text[PROCNET_MAX_BYTES]; /* large, and only ever used by one visit */
@@ -110,10 +110,34 @@ static void copy_procnet(struct rn_visit *v, const char *name, enum rn_dump_tabl
     rn_dump_end(&v->b->out);
 }
 
+/* What sockstat does not tell apart. */
+static void ask_others(struct diag *d)
+{
+    struct rn_nl_msg msg;
+
+    read_protocols(d->v->b, &d->protocols);
+    /* Each of these two walks every MPTCP connection of the machine: half a millisecond, mostly for nothing. */
+    if (d->protocols.mptcp != 0 || !d->v->b->counts_mptcp)
+        ask_both(d, IPPROTO_MPTCP, RN_TABLE_MPTCP, "MPTCP sockets");
+    if (d->protocols.local != 0) {
+        d->inode_at = offsetof(struct unix_diag_msg, udiag_ino);
+        rn_sockdiag_ask_unix(&msg);
+        ask(d, &msg, RN_TABLE_UNIX, "unix sockets");
+    }
+    if (d->protocols.packet != 0) {
+        d->inode_at = offsetof(struct packet_diag_msg, pdiag_ino);
+        rn_sockdiag_ask_packet(&msg);
+        ask(d, &msg, RN_TABLE_PACKET, "packet sockets");
+    }
+    if (d->protocols.ping != 0) {
+        copy_procnet(d->v, "self/net/icmp", RN_TABLE_PROC_PING);
+        copy_procnet(d->v, "self/net/icmp6", RN_TABLE_PROC_PING6);
+    }
+}
+
 void rn_visit_socks(struct rn_visit *v)
 {
     struct diag d = { .v = v, .inode_at = offsetof(struct inet_diag_msg, idiag_inode) };
-    uint32_t n_counted;
     int err;
 
     read_sockstat(v->b, &d.stat);
@@ -129,17 +153,10 @@ void rn_visit_socks(struct rn_visit *v)
         ask_both(&d, IPPROTO_UDP, RN_TABLE_UDP, "UDP sockets");
     if (d.stat.udplite != 0)
         ask_both(&d, IPPROTO_UDPLITE, RN_TABLE_UDPLITE, "UDP-Lite sockets");
-    if (d.stat.tcp != 0)
-        ask_both(&d, IPPROTO_MPTCP, RN_TABLE_MPTCP, "MPTCP sockets");
     if (d.stat.raw != 0) {
         copy_procnet(v, "self/net/raw", RN_TABLE_PROC_RAW);
         copy_procnet(v, "self/net/raw6", RN_TABLE_PROC_RAW6);
     }
-    n_counted = v->n_own_socks + d.stat.tcp + d.stat.udp + d.stat.udplite + d.stat.raw;
-    if (d.stat.used > n_counted) {
-        ask_local(&d);
-        copy_procnet(v, "self/net/icmp", RN_TABLE_PROC_PING);
-        copy_procnet(v, "self/net/icmp6", RN_TABLE_PROC_PING6);
-    }
+    ask_others(&d);
     rn_nl_close(&d.nl);
 }

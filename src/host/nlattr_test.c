@@ -255,6 +255,26 @@ static void test_socket_counts_add_up_over_both_families(void **state)
     assert_int_equal(stat.raw, 1);
 }
 
+static void test_sockets_are_counted_by_protocol(void **state)
+{
+    const char text[] = "protocol size sockets memory press maxhdr slab module\n"
+                        "PACKET 1600 2 -1 NI 0 no kernel\n"
+                        "MPTCPv6 2064 1 1304 no 0 yes kernel\n"
+                        "MPTCP 1936 3 1304 no 0 yes kernel\n"
+                        "UNIX-STREAM 1152 4 -1 NI 0 yes kernel\n"
+                        "UNIX 1152 5 -1 NI 0 yes kernel\n"
+                        "PING 1016 -1 -1 NI 0 yes kernel\n"
+                        "TCP 2304";
+    struct rn_protocols p = { 0 };
+
+    (void)state;
+    rn_protocols_parse(rn_view_of(text, sizeof(text) - 1), &p);
+    assert_int_equal(p.packet, 2);
+    assert_int_equal(p.mptcp, 4);
+    assert_int_equal(p.local, 9);
+    assert_int_equal(p.ping, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_impossible_prefix_lengths_are_refused),
         cmocka_unit_test(test_parsers_refuse_what_is_shorter_than_their_header),
         cmocka_unit_test(test_socket_counts_add_up_over_both_families),
+        cmocka_unit_test(test_sockets_are_counted_by_protocol),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,3 +179,34 @@ void rn_sockstat_parse(struct rn_view text, struct rn_sockstat *stat)
         }
     }
 }
+
+static uint32_t *protocol_of(struct rn_protocols *p, struct rn_view name)
+{
+    if (rn_view_is(name, "UNIX") || rn_view_is(name, "UNIX-STREAM"))
+        return &p->local;
+    if (rn_view_is(name, "PACKET"))
+        return &p->packet;
+    if (rn_view_is(name, "MPTCP") || rn_view_is(name, "MPTCPv6"))
+        return &p->mptcp;
+    return rn_view_is(name, "PING") || rn_view_is(name, "PINGv6") ? &p->ping : NULL;
+}
+
+/* "protocol size sockets memory ...": a heading, then one line each. */
+void rn_protocols_parse(struct rn_view text, struct rn_protocols *p)
+{
+    struct rn_view line;
+
+    while (rn_text_next_line(&text, &line)) {
+        struct rn_view name;
+        struct rn_view word;
+        uint32_t *count;
+        uint64_t n;
+
+        if (!rn_text_next_word(&line, &name))
+            continue;
+        count = protocol_of(p, name);
+        if (count != NULL && rn_text_next_word(&line, &word) && rn_text_next_word(&line, &word) &&
+            rn_text_number(word, 10, &n))
+            *count += rn_sat_u32(n);
+    }
+}

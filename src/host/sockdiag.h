@@ -43,3 +43,11 @@ struct rn_sockstat {
 
 /* Adds the counts of @text to @stat. */
 void rn_sockstat_parse(struct rn_view text, struct rn_sockstat *stat);
+
+/* The same by protocol, from /proc/net/protocols; what is not listed there this kernel has not loaded. */
+struct rn_protocols {
+    uint32_t local, packet, mptcp, ping; /* of both IP families; local: unix, streams too */
+};
+
+/* Adds the counts of @text to @p. */
+void rn_protocols_parse(struct rn_view text, struct rn_protocols *p);
