@@ -3,6 +3,7 @@
 #include <net/if.h>
 
 #define STATES_MAX 8192u
+#define SLOTS      16384u /* of the index by state: a power of two, never more than half full */
 
 /* A frame at a link: going out of it, or come in through it; with a VLAN tag or none. */
 struct state {
@@ -16,6 +17,7 @@ struct follow {
     const struct rn_map *map;
     struct rn_addr next_hop;
     struct state *states;
+    uint32_t *slots; /* index + 1 into states; 0 free */
     uint32_t n;
     uint32_t at; /* the one being followed */
     struct rn_map_link *exit;
@@ -30,21 +32,38 @@ static bool is_up(const struct rn_map_link *link)
            link->oper != RN_OPER_LOWER_LAYER_DOWN;
 }
 
+static bool is_same(const struct state *a, const struct state *b)
+{
+    return a->link == b->link && a->is_out == b->is_out && a->tag == b->tag;
+}
+
+/* The slot that holds @s, or the free one where it belongs. */
+static uint32_t *slot_of(const struct follow *f, const struct state *s)
+{
+    uint64_t mix = ((uintptr_t)s->link >> 4) * 0x9e3779b97f4a7c15u + s->tag * 2u + s->is_out;
+    uint32_t i = (uint32_t)(mix >> 32) & (SLOTS - 1);
+
+    while (f->slots[i] != 0 && !is_same(&f->states[f->slots[i] - 1], s))
+        i = (i + 1) & (SLOTS - 1);
+    return &f->slots[i];
+}
+
 static void go(struct follow *f, struct rn_map_link *link, bool is_out, uint16_t tag)
 {
+    const struct state s = { link, f->at, tag, is_out };
+    uint32_t *slot;
+
     if (link == NULL || !is_up(link))
         return;
-    for (uint32_t i = 0; i < f->n; i++) {
-        const struct state *s = &f->states[i];
-
-        if (s->link == link && s->is_out == is_out && s->tag == tag)
-            return;
-    }
+    slot = slot_of(f, &s);
+    if (*slot != 0)
+        return;
     if (f->n == STATES_MAX) {
         f->is_cut = true;
         return;
     }
-    f->states[f->n++] = (struct state){ link, f->at, tag, is_out };
+    f->states[f->n++] = s;
+    *slot = f->n;
 }
 
 static bool joins_ports(const struct rn_map_link *link)
@@ -203,10 +222,12 @@ struct rn_wire_trail rn_wire_follow(struct rn_arena *arena, const struct rn_map 
     struct rn_arena work = { 0 };
     struct follow f = { .map = map,
                         .next_hop = next_hop,
-                        .states = rn_arena_new(&work, STATES_MAX * sizeof(struct state)) };
+                        .states = rn_arena_new(&work, STATES_MAX * sizeof(struct state)),
+                        .slots = rn_arena_new(&work, SLOTS * sizeof(uint32_t)) };
     uint32_t found;
 
-    if (f.states == NULL) {
+    if (f.states == NULL || f.slots == NULL) {
+        rn_arena_free(&work);
         trail.is_cut = true;
         return trail;
     }

@@ -70,7 +70,7 @@ static void test_picture_is_as_it_was_looked_at(void **state)
 }
 
 /* @n namespaces behind one bridge; the first @n_docker of them in docker projects of ten. */
-static struct rn_map *big_map(unsigned n, unsigned n_docker)
+static struct rn_map *big_map(unsigned n, unsigned n_docker, bool has_host)
 {
     struct rn_map *map = NULL;
     struct rn_map_netns *host;
@@ -78,8 +78,8 @@ static struct rn_map *big_map(unsigned n, unsigned n_docker)
 
     assert_int_equal(rn_model_new(&map), 0);
     map->host.hostname = "big";
-    host = fx_netns(map, 4026531840u, "");
-    host->is_initial = true;
+    host = fx_netns(map, 4026531840u, has_host ? "" : "hub");
+    host->is_initial = has_host;
     bridge = fx_link(map, host, 2, "br0", RN_KIND_BRIDGE);
     for (unsigned i = 0; i < n; i++) {
         char name[32];
@@ -132,7 +132,7 @@ static void test_pictures_of_five_to_two_hundred_networks_are_legible(void **sta
 
     (void)state;
     for (size_t i = 0; i < RN_ARRAY_LEN(sizes); i++) {
-        struct rn_map *map = big_map(sizes[i], sizes[i] / 2);
+        struct rn_map *map = big_map(sizes[i], sizes[i] / 2, true);
 
         check_legible(map, sizes[i] > 0);
         keep_for_a_look(map, sizes[i]);
@@ -140,9 +140,24 @@ static void test_pictures_of_five_to_two_hundred_networks_are_legible(void **sta
     }
 }
 
+/* As where the scanner may not read the machine's own network: the hub is a box among the others. */
+static void test_pictures_without_the_machines_own_network_are_legible(void **state)
+{
+    static const unsigned sizes[] = { 1, 5, 24, 60 };
+
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LEN(sizes); i++) {
+        struct rn_map *map = big_map(sizes[i], sizes[i] / 2, false);
+
+        check_legible(map, true);
+        keep_for_a_look(map, 1000 + sizes[i]);
+        rn_model_free(map);
+    }
+}
+
 static void test_a_wire_for_every_cable(void **state)
 {
-    struct rn_map *map = big_map(30, 15);
+    struct rn_map *map = big_map(30, 15, true);
     struct rn_layout layout;
 
     (void)state;
@@ -156,7 +171,7 @@ static void test_a_wire_for_every_cable(void **state)
 
 static void test_big_groups_collapse_into_one_box(void **state)
 {
-    struct rn_map *map = big_map(100, 60);
+    struct rn_map *map = big_map(100, 60, true);
     struct rn_layout layout;
     size_t n_boxes = 0;
 
@@ -176,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_picture_of_the_fixture_is_legible),
         cmocka_unit_test(test_picture_is_as_it_was_looked_at),
         cmocka_unit_test(test_pictures_of_five_to_two_hundred_networks_are_legible),
+        cmocka_unit_test(test_pictures_without_the_machines_own_network_are_legible),
         cmocka_unit_test(test_a_wire_for_every_cable),
         cmocka_unit_test(test_big_groups_collapse_into_one_box),
     };

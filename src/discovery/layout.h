@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Where things are on paper, 1600 units wide. The machine's own network stands on the left; all others stand in a grid
+ * Where things are on paper, 1600 units wide. The machine's own network, or a hub, stands on the left; all others stand in a grid
  * of rows and columns, grouped by engine and project. Between columns run gutters, above rows run corridors: wires live
  * there and nowhere else, texts live in boxes and nowhere else, so no wire can cross a text.
  *

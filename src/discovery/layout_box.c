@@ -8,6 +8,7 @@
 #define NEST_MAX          4u  /* levels of interfaces within interfaces */
 #define NOTES_MAX         6u  /* forwarded ports shown in a box; the rest is counted */
 #define COLLAPSE_FROM     40u /* namespaces on the paper, from which on... */
+#define HUB_CABLES        4u  /* that make a hub of a network */
 #define COLLAPSE_GROUP_AT 9u  /* ...groups of as many become one box */
 
 static struct rn_lay_row *add_row(struct rn_lay *lay, struct rn_lay_box *box)
@@ -433,13 +434,49 @@ static void add_block(struct rn_lay *lay, const struct entry *entries, size_t n,
     }
 }
 
+static size_t n_cables(const struct rn_map_netns *ns)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ns->n_links; i++) {
+        const struct rn_map_link *link = ns->links[i];
+
+        n += link->peer != NULL && link->peer->netns != ns;
+        for (size_t k = 0; k < link->n_uppers; k++)
+            n += link->uppers[k]->netns != ns;
+    }
+    return n;
+}
+
+/* The place on the left is the machine's own network's, unless that has no cables and another is a hub: engines are often
+ * kept in a network of their own. Moves it to the front; false if nobody deserves the place. */
+static bool choose_left(struct entry *entries, size_t n)
+{
+    struct entry chosen;
+    size_t best = 0;
+
+    for (size_t i = 1; i < n; i++) {
+        if (n_cables(entries[i].ns) > n_cables(entries[best].ns))
+            best = i;
+    }
+    if (n > 0 && entries[0].ink == RN_INK_HOST &&
+        (n_cables(entries[0].ns) != 0 || n_cables(entries[best].ns) < HUB_CABLES))
+        return true;
+    if (n == 0 || n_cables(entries[best].ns) < HUB_CABLES)
+        return false;
+    chosen = entries[best];
+    memmove(&entries[1], &entries[0], best * sizeof(*entries));
+    entries[0] = chosen;
+    return true;
+}
+
 void rn_lay_boxes(struct rn_lay *lay)
 {
     size_t n;
     struct entry *entries = gather(lay, &n);
     size_t i = 0;
 
-    if (n > 0 && entries[0].ink == RN_INK_HOST) {
+    if (choose_left(entries, n)) {
         struct rn_lay_box *host = add_box(lay, entries[0].ns);
 
         if (host != NULL)

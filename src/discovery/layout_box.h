@@ -43,7 +43,7 @@ struct rn_lay_block {
 struct rn_lay {
     const struct rn_draw *draw;
     struct rn_layout *out;
-    struct rn_lay_box *boxes; /* [0] is the machine's own if has_host */
+    struct rn_lay_box *boxes; /* [0] stands on the left if has_host */
     size_t n_boxes;
     struct rn_lay_block *blocks;
     size_t n_blocks;
