@@ -157,9 +157,10 @@ def iperf3_runs_both_ways_by_tcp_and_udp(way):
 
     for options in ([], ["-R"], ["--bidir"]):
         assert iperf(host, way, *options, seconds=seconds)["sum_received"]["bits_per_second"] > 100e6, options
-    for options in (["-u", "-b", "50M", "-l", "1400"], ["-u", "-b", "50M", "-l", "1400", "-R"]):
-        end = iperf(host, way, *options, seconds=seconds)["sum"]
-        assert end["bytes"] > 5e6 * seconds and end["lost_percent"] < 5, (options, end)
+    mbit = 5  # nobody holds back a sender of datagrams: on a busy machine more than this is lost without us, too
+    for options in ([], ["-R"]):
+        end = iperf(host, way, "-u", "-b", f"{mbit}M", "-l", "1400", *options, seconds=seconds)["sum"]
+        assert end["bytes"] > mbit * 1e5 * seconds and end["lost_percent"] < 5, (options, end)
 
 
 @behind.each_way(seconds=90)
@@ -198,6 +199,31 @@ def root_may_drop_privileges_inside():
                             f"id -u; curl -sSf {behind.url(SERVER4, 'sent')} | wc -c"])
 
     assert got.ok().out.split() == ["33", "1000"], got.err
+
+
+@behind.each_way
+def nginx_serves_with_its_own_workers_inside(way):
+    """By root its workers become another user; by a user everything is that user's."""
+    rig.need("curl")
+    if not os.path.exists("/usr/sbin/nginx"):
+        rig.skip("nginx is not installed")
+    host = rig.Net("host")
+    sent = rig.random_file("sent", 4 << 20)
+    folder = rig.workdir()
+    (folder / "inner").mkdir(mode=0o777)
+    (folder / "inner").chmod(0o777)
+    temp = " ".join(f"{kind}_temp_path {folder}/inner/{kind};" for kind in
+                    ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(f"""
+        {"user www-data;" if way == "root" else ""} daemon off; pid {folder}/inner/pid; error_log stderr; worker_processes 2;
+        events {{ }} http {{ access_log off; {temp} server {{ listen 80; listen [::]:80; root {folder}; }} }}
+        """)
+    behind.start(host, ["/usr/sbin/nginx", "-c", folder / "nginx.conf"], "-p", "8080:80", way=way)
+    rig.wait_until(lambda: host.run("curl -s -o /dev/null http://127.0.0.1:8080/sent").status == 0, "nginx answers")
+
+    for at in ("127.0.0.1", "[::1]"):
+        got = host.run(["sh", "-c", f"curl -sSf http://{at}:8080/sent | sha256sum"]).ok()
+        assert got.out.split()[0] == rig.sha256(sent)
 
 
 @behind.each_way
