@@ -166,6 +166,7 @@ def iperf3_runs_both_ways_by_tcp_and_udp(way):
 @behind.each_way(seconds=90)
 def memory_stays_flat_under_iperf3(way):
     rig.need("iperf3")
+    rig.need_plain_build("freed memory is kept back to find its use")
     host, server = behind.two_nets()
     server.start(["iperf3", "-s"])
     server.wait_listening(5201)
