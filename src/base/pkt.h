@@ -53,6 +53,8 @@ enum rn_pkt_flag {
     RN_PKT_NO_FRAGMENT = 1 << 4, /* DF on output, or fail with MSG_TOO_LONG */
     RN_PKT_LENT =
         1 << 5, /* its slabs are a sender's of this process, who pays for them (pipe, loopback) */
+    RN_PKT_GSO_FIXED_ID =
+        1 << 6, /* segments share one IPv4 identification instead of counting up */
 };
 
 struct rn_frag {

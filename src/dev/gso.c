@@ -23,6 +23,7 @@ struct cut {
     uint32_t seq;
     uint16_t tcp_flags;
     uint16_t ip_id;
+    bool has_fixed_id;
     unsigned n_frag; /* cursor into the payload */
     uint32_t frag_at;
 };
@@ -44,6 +45,7 @@ static bool learn(struct cut *c)
         c->src = v4.src;
         c->dst = v4.dst;
         c->ip_id = v4.id;
+        c->has_fixed_id = (c->pkt->flags & RN_PKT_GSO_FIXED_ID) != 0;
     } else {
         if (rn_ipv6_parse(&v6, l3, c->pkt->len - c->link_len) < 0)
             return false;
@@ -106,7 +108,7 @@ static void fix_network_header(const struct cut *c, uint8_t *l3, uint32_t len, u
         return;
     }
     rn_put_be16(l3 + 2, rn_sat_u16(len));
-    rn_put_be16(l3 + 4, (uint16_t)(c->ip_id + index));
+    rn_put_be16(l3 + 4, (uint16_t)(c->ip_id + (c->has_fixed_id ? 0 : index)));
     rn_put_be16(l3 + 10, 0);
     rn_put_be16(l3 + 10, (uint16_t)~rn_checksum(l3, hdr_len, 0));
 }
@@ -157,7 +159,7 @@ static bool emit(struct cut *c, unsigned index, uint32_t payload, bool is_last)
     seg->csum = RN_CSUM_PARTIAL;
     seg->csum_start = rn_sat_u16(c->l4_off);
     seg->csum_offset = c->is_tcp ? RN_TCP_CHECKSUM_AT : RN_UDP_CHECKSUM_AT;
-    seg->flags = c->pkt->flags & (uint8_t)~RN_PKT_GSO_ECN;
+    seg->flags = c->pkt->flags & (uint8_t) ~(RN_PKT_GSO_ECN | RN_PKT_GSO_FIXED_ID);
     seg->ethertype = c->pkt->ethertype;
     seg->nic = c->pkt->nic;
     seg->l3_len = c->pkt->l3_len;

@@ -36,7 +36,8 @@ static int loopback_read(struct rn_device *dev, struct rn_pktq *in, unsigned max
 /* It comes back as a packet that was just received: what output noted on it goes. */
 static void turn_round(struct rn_pkt *pkt, const struct rn_turn *turn)
 {
-    pkt->flags = (uint8_t)((pkt->flags & RN_PKT_GSO_ECN) | RN_PKT_LOOPED);
+    pkt->flags = (uint8_t)((pkt->flags & (RN_PKT_GSO_ECN | RN_PKT_GSO_FIXED_ID)) | RN_PKT_LOOPED |
+                           RN_PKT_LENT);
     pkt->nic = 0;
     pkt->flow_hash = 0;
     pkt->time_ns = turn->now_ns;

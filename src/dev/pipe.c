@@ -41,7 +41,7 @@ static int pipe_read(struct rn_device *dev, struct rn_pktq *in, unsigned max)
 static void strip(struct rn_pkt *pkt)
 {
     pkt->account = NULL;
-    pkt->flags = (pkt->flags & RN_PKT_GSO_ECN) | RN_PKT_LENT;
+    pkt->flags = (pkt->flags & (RN_PKT_GSO_ECN | RN_PKT_GSO_FIXED_ID)) | RN_PKT_LENT;
     pkt->nic = 0;
     pkt->time_ns = 0;
     pkt->flow_hash = 0;

@@ -293,7 +293,8 @@ static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
 
     pkt->account = &stack->drops;
     pkt->nic = nic->id;
-    pkt->flags &= RN_PKT_LENT; /* what a device may not claim: being looped, being ours */
+    /* What a device may not claim: being looped, being ours. */
+    pkt->flags &= RN_PKT_LENT | RN_PKT_GSO_ECN | RN_PKT_GSO_FIXED_ID;
     if (!nic->is_up) {
         rn_pkt_drop(pkt, RN_DROP_NIC_DOWN);
         return;

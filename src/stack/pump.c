@@ -1,5 +1,6 @@
 #include "stack/pump.h"
 
+#include "dev/gro.h"
 #include "dev/gso.h"
 #include "stack/stack.h"
 
@@ -80,6 +81,9 @@ int rn_pump_read(struct rn_pump *pump)
             return n < 0 ? n : RN_E_WOULD_BLOCK;
         n_pkts += (unsigned)n;
         n_bytes += in.n_bytes;
+        /* Else it gives what its far end made, large already. Of UDP a reader wants each datagram by itself. */
+        if ((pump->device->caps & RN_DEV_RX_CSUM) == 0)
+            rn_gro_merge(&in, pump->device->link_type, RN_GRO_TCP);
         rn_nic_input(pump->nic, &in);
     }
     return (int)n_pkts;
