@@ -302,7 +302,8 @@ void rn_tcp_reorder_note_dup(struct rn_tcp *conn, rn_seq from, rn_seq to)
     if ((conn->flags & RN_TCPF_SACK) == 0)
         return;
     rx = rn_tcp_rx_of(conn);
-    if (rx == NULL)
+    /* RFC 2883 §4.2.3: of several duplicate parts of a segment the first is told; its ACK leaves at once. */
+    if (rx == NULL || rx->has_dsack)
         return;
     rx->dsack = (struct rn_tcp_sack_block){ from, to };
     rx->has_dsack = true;
