@@ -153,15 +153,18 @@ static int reset_error(const struct rn_tcp *conn)
     return conn->state == RN_TCP_SYN_RCVD ? RN_E_CONN_REFUSED : RN_E_CONN_RESET;
 }
 
-/* RFC 5961 §3.2: only the exact number resets; what merely falls into the window may be a guess. */
+/* RFC 5961 §3.2: only the exact number resets; what merely falls into the window may be a guess. The window is meant
+ * strictly here: what lies at its edge gets no answer. */
 static enum step check_reset(struct walk *w)
 {
     struct rn_tcp *conn = w->conn;
+    rn_seq seq = w->seg->seq;
 
     if ((w->seg->flags & RN_TCP_RST) == 0)
         return GO_ON;
-    if (!rn_seq_eq(w->seg->seq, conn->rcv.nxt)) {
-        rn_tcp_challenge(conn);
+    if (!rn_seq_eq(seq, conn->rcv.nxt)) {
+        if (rn_seq_gt(seq, conn->rcv.nxt) && rn_seq_lt(seq, rn_tcp_rcv_edge(conn)))
+            rn_tcp_challenge(conn);
         return drop(w, RN_DROP_TCP_RST_BLIND);
     }
     stats_of(conn)->tcp_in_rsts++;
