@@ -101,12 +101,22 @@ static void set_alarm(void)
     }
 }
 
+/* quickack=0, for connections that came to be in this turn; the option is no news to the others. */
+static void delay_acks(void)
+{
+    for (int fd = 0; fd < FACE_FDS_MAX && !ad.opts.has_quickack; fd++) {
+        if (ad.face.fds[fd].sock != NULL)
+            (void)!rn_sock_set_opt(ad.face.fds[fd].sock, RN_TCP_QUICKACK, 0);
+    }
+}
+
 /* After each turn: goes on with every call that waits. */
 static void wake(void *arg)
 {
     struct sleeper **at = &ad.sleepers;
 
     (void)arg;
+    delay_acks();
     while (*at != NULL) {
         struct sleeper *s = *at;
 

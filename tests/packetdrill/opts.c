@@ -45,6 +45,8 @@ static void set_one(struct adapter_opts *opts, const char *key, const char *valu
         opts->mtu = (uint32_t)number_of(key, value);
     else if (strcmp(key, "sysctl") == 0)
         opts->has_sysctl = number_of(key, value) != 0;
+    else if (strcmp(key, "quickack") == 0)
+        opts->has_quickack = number_of(key, value) != 0;
     else if (strcmp(key, "giveup_s") == 0)
         opts->giveup_s = number_of(key, value);
     else if (strcmp(key, "trace") == 0)
@@ -60,7 +62,9 @@ void adapter_opts_parse(struct adapter_opts *ret, const char *flags)
     char *copy = strdup(flags != NULL ? flags : "");
     char *save = NULL;
 
-    *ret = (struct adapter_opts){ .mtu = 1500, .has_sysctl = true, .giveup_s = 300 };
+    *ret = (struct adapter_opts){
+        .mtu = 1500, .has_quickack = true, .has_sysctl = true, .giveup_s = 300
+    };
     for (char *item = strtok_r(copy, ",", &save); item != NULL; item = strtok_r(NULL, ",", &save)) {
         char *equals = strchr(item, '=');
 

@@ -6,11 +6,12 @@ struct adapter_opts {
     struct rn_addr
         local4; /* local=192.168.0.1, local=fd3d::1; the tester needs the same by --local_ip */
     struct rn_addr local6;
-    uint32_t mtu;     /* mtu=1500 */
-    bool has_sysctl;  /* sysctl=0: do not look at /proc/sys/net/ipv4 */
-    int64_t giveup_s; /* giveup_s=300: how long a call that must not wait may */
-    bool is_traced;   /* trace=1: calls on stderr */
-    char pcap[256];   /* pcap=FILE */
+    uint32_t mtu;      /* mtu=1500 */
+    bool has_quickack; /* quickack=0: ACKs are delayed from the start, as other systems do */
+    bool has_sysctl;   /* sysctl=0: do not look at /proc/sys/net/ipv4 */
+    int64_t giveup_s;  /* giveup_s=300: how long a call that must not wait may */
+    bool is_traced;    /* trace=1: calls on stderr */
+    char pcap[256];    /* pcap=FILE */
 };
 
 /* Ends the program, saying why, when @flags cannot be understood: a typo must not pass as a result. */
