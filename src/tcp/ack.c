@@ -6,11 +6,21 @@
 
 /* --- window --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 9293 §3.10.7.4: only a segment newer than the last one that told a window may change it. */
+/*
+ * RFC 9293 §3.10.7.4: only a segment newer than the last one that told a window may change it. One that acknowledges
+ * more is newer, though it fill a hole with an old sequence number: left out, the old window would be counted from
+ * the new snd.una, beyond what the peer ever granted.
+ */
 static bool is_window_news(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    return rn_seq_lt(conn->snd.wl1, seg->seq) ||
+    return rn_seq_lt(conn->snd.una, seg->ack) || rn_seq_lt(conn->snd.wl1, seg->seq) ||
            (rn_seq_eq(conn->snd.wl1, seg->seq) && rn_seq_le(conn->snd.wl2, seg->ack));
+}
+
+/* Written off by the application and not sent: there was no memory or no window for it. */
+static bool owes_fin(const struct rn_tcp *conn)
+{
+    return (conn->flags & (RN_TCPF_SHUT_WRITE | RN_TCPF_FIN_SENT)) == RN_TCPF_SHUT_WRITE;
 }
 
 static void take_window(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
@@ -189,8 +199,7 @@ static void process(struct rn_tcp *conn, struct rn_tcp_ack *ack, uint32_t wnd_be
         rn_tcp_timers_data_acked(conn);
     rn_tcp_snd_tune(conn);
     tell_application(conn, ack);
-    if (!rn_list_is_empty(&flight->lost) || rn_tcp_unsent(conn) != 0 ||
-        (conn->flags & (RN_TCPF_SHUT_WRITE | RN_TCPF_FIN_SENT)) == RN_TCPF_SHUT_WRITE)
+    if (!rn_list_is_empty(&flight->lost) || rn_tcp_unsent(conn) != 0 || owes_fin(conn))
         rn_tcp_want_output(conn);
     end_flight(conn);
 }
@@ -203,8 +212,11 @@ void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg)
     if (is_window_news(conn, seg))
         take_window(conn, seg);
     take_handshake(conn, seg);
-    if (conn->flight == NULL)
+    if (conn->flight == NULL) {
+        if (owes_fin(conn))
+            rn_tcp_want_output(conn);
         return;
+    }
     ack.is_ece = (conn->cc.ecn & RN_TCP_ECN_ON) != 0 && (seg->flags & RN_TCP_ECE) != 0;
     process(conn, &ack, wnd_before);
     rn_flow_confirm(conn->sock.stack, &conn->flow);

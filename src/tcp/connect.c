@@ -98,6 +98,8 @@ void rn_tcp_established(struct rn_tcp *conn)
 {
     rn_tcp_move(conn, RN_TCP_EV_SYN_ACKED);
     rn_tcp_snd_established(conn);
+    rn_tcp_timers_segment_received(conn);  /* else it seems to have been silent for ever */
+    rn_tcp_timers_keepalive_changed(conn); /* asked for before, or by the listener */
     rn_sock_ready(&conn->sock, RN_WRITABLE);
 }
 

@@ -363,9 +363,35 @@ static void test_too_big_makes_segments_smaller_but_not_below_the_floor(void **s
     tcp_fixture_fini(&f);
 }
 
+static void test_keepalive_asked_for_before_connecting_is_kept(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connecting(&f);
+    assert_int_equal(rn_sock_set_opt(sock, RN_SO_KEEPALIVE, 1), 0);
+    assert_int_equal(rn_sock_set_opt(sock, RN_TCP_KEEPIDLE_NS, 10 * RN_NS_PER_S), 0);
+    (void)fix_next(&f);
+    fix_peer(&f, "S. 0:0(0) ack 1 win 65535 <mss 1460>");
+    fix_we(&f, ". 1:1(0) ack 1");
+    fix_pass(&f, 9000);
+    fix_silent(&f);
+
+    fix_pass(&f, 2000);
+
+    fix_we(&f, ". 0:0(0) ack 1");
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keepalive_asked_for_before_connecting_is_kept),
         cmocka_unit_test(test_syn_offers_every_option_and_the_handshake_ends_in_an_ack),
         cmocka_unit_test(test_what_the_peer_does_not_answer_is_not_used),
         cmocka_unit_test(test_rst_with_the_ack_of_our_syn_is_refusal),

@@ -302,6 +302,8 @@ bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max
 bool rn_tcp_send_probe_data(struct rn_tcp *conn);
 /* Sends what the window takes, however little of a segment: the override of SWS avoidance. */
 bool rn_tcp_send_into_window(struct rn_tcp *conn);
+/* The way out may have changed, and with it the size of segments. Before anything is sent. */
+void rn_tcp_refresh_path(struct rn_tcp *conn);
 /* Written and not yet sent. */
 uint32_t rn_tcp_unsent(const struct rn_tcp *conn);
 /* Lets the send buffer follow cwnd. */

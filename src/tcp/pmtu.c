@@ -1,6 +1,6 @@
 /*
  * The size of segments follows the path: a route or ICMP that says less (validated by the input side, RFC 5927), and black
- * holes that say nothing (RFC 4821 §4.2's sign: full segments time out again and again). A guess is the connection's own
+ * holes that say nothing (RFC 4821 §4.2's sign: large segments time out again and again). A guess is the connection's own
  * until a smaller segment was acknowledged; only then does the stack learn of it.
  */
 #include "tcp/flight.h"
@@ -97,12 +97,11 @@ void rn_tcp_pmtu_timeout(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
     const struct rn_tcp_rec *head = rn_tcp_rec_first(flight);
-    uint16_t cap;
+    uint16_t cap = next_cap(conn);
 
-    if (rn_tcp_rec_len(head) < conn->snd.mss || ++flight->n_blackhole < BLACKHOLE_TIMEOUTS)
-        return;
-    cap = next_cap(conn);
-    if (cap == 0)
+    /* A segment that would not become smaller says nothing about sizes. */
+    if (cap == 0 || rn_tcp_rec_len(head) + rn_tcp_opts_segment_bytes(conn) <= cap ||
+        ++flight->n_blackhole < BLACKHOLE_TIMEOUTS)
         return;
     flight->n_blackhole = 0;
     flight->mss_cap = cap;

@@ -161,13 +161,18 @@ static uint32_t promised(const struct rn_tcp *conn)
     return left > 0 ? (uint32_t)left : 0;
 }
 
-static uint32_t room(const struct rn_tcp *conn)
+/* The largest window there will be. */
+static uint32_t window_limit(const struct rn_tcp *conn)
 {
-    uint32_t limit = conn->rcv.buf_max;
     uint32_t clamp = rn_tcp_cold_get(conn)->window_clamp;
 
-    if (clamp != 0)
-        limit = rn_min_u32(limit, clamp);
+    return clamp != 0 ? rn_min_u32(conn->rcv.buf_max, clamp) : conn->rcv.buf_max;
+}
+
+static uint32_t room(const struct rn_tcp *conn)
+{
+    uint32_t limit = window_limit(conn);
+
     if ((conn->flags & RN_TCPF_SHUT_READ) != 0)
         return limit; /* nothing is kept */
     if (rn_tcp_rcv_is_full(conn, 0))
@@ -183,7 +188,7 @@ uint32_t rn_tcp_rcv_window(struct rn_tcp *conn)
     if (want <= now || rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
         return now;
     /* Receiver's SWS avoidance, RFC 9293 §3.8.6.2.2: open by a segment or half the buffer, or not at all. */
-    if (want - now < rn_min_u32(conn->rcv.buf_max / 2, conn->rcv.mss_est))
+    if (want - now < rn_min_u32(window_limit(conn) / 2, conn->rcv.mss_est))
         return now;
     return want;
 }

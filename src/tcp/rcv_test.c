@@ -479,9 +479,40 @@ static void test_without_memory_the_peer_sends_again_and_nothing_is_lost(void **
     tcp_fixture_fini(&f);
 }
 
+/* The clamp is less than a segment of this peer: half of it must be enough to reopen. */
+static void test_a_clamped_window_reopens(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460>");
+    assert_int_equal(rn_sock_set_opt(sock, RN_TCP_WINDOW_CLAMP, 1000), 0);
+    for (uint32_t at = 1; at + 1460 <= 65536; at += 1460) {
+        struct seg_text s = seg_parse(". 1:2(1) ack 1");
+
+        s.seq = at;
+        s.len = 1460;
+        fix_peer_seg(&f, &s);
+        fix_reads(sock, at - 1, 1460);
+    }
+    fix_pass(&f, 100);
+    rn_pktq_free_all(&f.out);
+
+    fix_peer(&f, ". 0:0(0) ack 1");
+
+    assert_true(fix_next(&f).win >= 500);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_clamped_window_reopens),
         cmocka_unit_test(test_data_in_order_is_acknowledged_and_read),
         cmocka_unit_test(test_a_hole_is_reported_at_once_and_filled_later),
         cmocka_unit_test(test_without_sack_a_hole_gives_plain_duplicate_acks),

@@ -102,7 +102,11 @@ static bool use_small_window(struct rn_tcp *conn)
 
 void rn_tcp_probe_fired(struct rn_tcp *conn)
 {
-    if (conn->flight == NULL || conn->flight->n_recs != 0)
+    if (conn->flight == NULL) { /* it was wanted for a FIN, and there was no memory */
+        rn_tcp_want_output(conn);
+        return;
+    }
+    if (conn->flight->n_recs != 0)
         return;
     if (use_small_window(conn)) {
         rn_tcp_timers_rto_restart(conn);

@@ -267,6 +267,29 @@ static void test_full_segments_that_vanish_are_made_smaller(void **state)
     end(&f, conn);
 }
 
+static void test_a_segment_below_mss_that_vanishes_is_cut_too(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connected(&f);
+    fix_writes(&f, sock, 1400);
+    fix_we(&f, "P. 1:1401(1400) ack 1");
+
+    fix_pass(&f, 20000);
+
+    while (!rn_pktq_is_empty(&f.out) && f.out.first->len > 1280)
+        (void)fix_next(&f);
+    fix_we(&f, ". 1:1241(1240) ack 1");
+    rn_pktq_free_all(&f.out);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_syn_is_repeated_with_growing_pauses_and_given_up),
         cmocka_unit_test(test_fin_is_repeated_until_acknowledged),
         cmocka_unit_test(test_full_segments_that_vanish_are_made_smaller),
+        cmocka_unit_test(test_a_segment_below_mss_that_vanishes_is_cut_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

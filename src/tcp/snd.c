@@ -193,9 +193,10 @@ bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max
     uint32_t data = rn_seq_min(rec->end, flight->queue.end).v - rec->seq.v;
     struct rn_tcp_out out = { .seq = rec->seq, .is_retransmit = true };
 
+    /* At least a segment: that of the largest MTU is more than a super-segment holds. */
+    max = rn_min_u32(max, SUPER_MAX_BYTES);
     /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): never below MSS_FLOOR (opts.c) */
-    max = rn_max_u32(max - max % conn->snd.mss, conn->snd.mss);
-    out.len = rn_min_u32(data, rn_min_u32(max, SUPER_MAX_BYTES / conn->snd.mss * conn->snd.mss));
+    out.len = rn_min_u32(data, rn_max_u32(max - max % conn->snd.mss, conn->snd.mss));
     if (out.len != 0)
         out.len = rn_tcp_queue_span(&flight->queue, out.seq, out.len);
     if (out.len < data && rn_tcp_rec_split(conn, rec, rn_seq_add(rec->seq, out.len)) == NULL)
@@ -380,8 +381,10 @@ static bool send_new(struct rn_tcp *conn)
 
 bool rn_tcp_send_probe_data(struct rn_tcp *conn)
 {
-    uint32_t len = rn_min_u32(rn_tcp_unsent(conn), conn->snd.mss);
+    uint32_t len;
 
+    rn_tcp_refresh_path(conn);
+    len = rn_min_u32(rn_tcp_unsent(conn), conn->snd.mss);
     if (len == 0 || usable_window(conn) < len)
         return false;
     len = rn_tcp_queue_span(&conn->flight->queue, conn->snd.nxt, len);
@@ -451,8 +454,7 @@ static void send_data(struct rn_tcp *conn)
     guard_against_silence(conn);
 }
 
-/* The way out may have changed, and with it the size of segments. */
-static void refresh_path(struct rn_tcp *conn)
+void rn_tcp_refresh_path(struct rn_tcp *conn)
 {
     if (!rn_flow_is_fresh(conn->sock.stack, &conn->flow))
         rn_tcp_mtu_changed(conn);
@@ -465,7 +467,7 @@ void rn_tcp_flush(struct rn_task *task)
     struct rn_tcp *conn = rn_container_of(task, struct rn_tcp, output);
 
     if (may_send_data(conn)) {
-        refresh_path(conn);
+        rn_tcp_refresh_path(conn);
         send_data(conn);
     }
     if ((conn->flags & RN_TCPF_ACK_NOW) != 0 && conn->state != RN_TCP_CLOSED)

@@ -353,9 +353,38 @@ static void test_pacing_rate_is_kept(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* The window told with an old sequence number, by the segment that fills a hole of ours, still counts. */
+static void test_an_ack_that_advances_tells_its_window(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connected(&f);
+    fix_writes(&f, sock, 4000);
+    rn_pktq_free_all(&f.out);
+    fix_peer(&f, ". 11:21(10) ack 1 win 5000");
+
+    fix_peer(&f, ". 1:11(10) ack 2921 win 2080"); /* the edge stays at 5001 */
+    rn_pktq_free_all(&f.out);
+    fix_writes(&f, sock, 8000);
+
+    while (!rn_pktq_is_empty(&f.out)) {
+        struct seg_text got = fix_next(&f);
+
+        assert_true(got.seq + got.len <= 5001);
+    }
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_ack_that_advances_tells_its_window),
         cmocka_unit_test(test_ten_segments_leave_before_the_first_ack),
         cmocka_unit_test(test_slow_start_sends_two_segments_for_each_acknowledged),
         cmocka_unit_test(test_nagle_holds_a_small_segment_while_another_is_out),

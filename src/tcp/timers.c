@@ -195,6 +195,9 @@ static void on_timer(struct rn_timer *timer)
     };
     struct rn_tcp *conn = rn_container_of(timer, struct rn_tcp, timer);
 
+    /* Another connection may have learnt of a smaller path: what a probe sends must still fit. */
+    if (conn->flight != NULL && conn->flight->n_recs != 0)
+        rn_tcp_refresh_path(conn);
     for (unsigned i = 0; i < RN_TCP_T_COUNT && conn->state != RN_TCP_CLOSED; i++)
         fire_one(conn, order[i]);
     if (conn->state != RN_TCP_CLOSED)
