@@ -5,6 +5,7 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SEC     ?= 60
+SEED    ?= 1
 T       ?=
 
 # Leaks are errors in every test; a bad shift or overflow stops the program instead of printing a line.
@@ -42,8 +43,8 @@ fuzz: packages-test build-fuzz/build.ninja ## fuzz one target (T=name) or all, S
 	@ninja -C build-fuzz fuzzers
 	@tools/fuzz.sh build-fuzz $(SEC) $(T)
 
-sim: packages-test build ## simulations: whole stacks over bad links, virtual time
-	@tools/run-tests.py --suite sim $(BUILD)
+sim: packages-test build ## simulations: whole stacks over bad links, virtual time; SEC=60 seconds, SEED=1 the first world
+	@$(BUILD)/tests/sim/sim --conns 1000000000 --seconds $(SEC) --seed $(SEED) --jobs $$(nproc)
 
 install: build ## install below PREFIX=/usr/local (DESTDIR= is put before it)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

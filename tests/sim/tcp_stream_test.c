@@ -17,6 +17,7 @@ static const struct weather weathers[] = {
     { "10 ms, 100 Mbit/s", "delay=10ms,rate=100mbit,seed=1", 8 << 20, 1500, false },
     { "0.1 % loss", "delay=10ms,loss=0.1%,seed=2", 8 << 20, 1280, false },
     { "1 % loss", "delay=25ms,loss=1%,seed=3", 4 << 20, 1500, false },
+    { "1 % loss, the largest MTU", "delay=10ms,loss=1%,seed=12", 32 << 20, 65535, false },
     { "5 % loss, 5 % reordered, 1 % twice", "delay=10ms,loss=5%,reorder=5%,dup=1%,seed=4", 1 << 20,
       1500, false },
     { "20 % loss", "delay=5ms,loss=20%,seed=5", 256 << 10, 1500, false },
