@@ -1,0 +1,48 @@
+/*
+ * usage: goodput IMPAIR MTU SECONDS SEEDS
+ *
+ * Goodput of one bulk stream of ours over an impaired link, SECONDS of virtual time, for seeds 1..SEEDS: each, and their
+ * mean. bench/goodput.py gives Linux the same link in real time.
+ */
+#include "stream.h"
+
+static double one(const char *text, uint32_t mtu, int64_t seconds, uint64_t seed)
+{
+    struct sim_opts opts = { .mtu = mtu,
+                             .forth_bytes = UINT64_MAX,
+                             .limit_ns = seconds * RN_NS_PER_S };
+    struct sim sim;
+    const char *word;
+    double mbits;
+    size_t len;
+
+    assert_int_equal(rn_impair_parse(text, &opts.impair, &word, &len), 0);
+    opts.impair.seed = seed;
+    sim_init(&sim, &opts);
+    sim_run(&sim, &opts);
+    assert_false(sim.server.is_broken);
+    mbits = (double)sim.server.read * 8e-6 / (double)seconds;
+    sim.client.sock = rn_sock_abort(sim.client.sock);
+    sim_fini(&sim);
+    return mbits;
+}
+
+int main(int argc, char **argv)
+{
+    double sum = 0;
+    int n;
+
+    if (argc != 5) {
+        fprintf(stderr, "usage: goodput IMPAIR MTU SECONDS SEEDS\n");
+        return 2;
+    }
+    n = atoi(argv[4]);
+    for (int seed = 1; seed <= n; seed++) {
+        double mbits = one(argv[1], (uint32_t)atoi(argv[2]), atoi(argv[3]), (uint64_t)seed);
+
+        printf("%.2f ", mbits);
+        sum += mbits;
+    }
+    printf("mean %.2f Mbit/s\n", sum / n);
+    return 0;
+}
