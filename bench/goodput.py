@@ -20,6 +20,7 @@ LINKS = {
     "0.1 % loss, 10 ms, MTU 1280": ("delay=5ms,loss=0.1%", 1280),
 }
 
+
 class Pair:
     """Two networks of the kernel with a bad link between them."""
 
