@@ -70,6 +70,17 @@ static void test_picture_is_as_it_was_looked_at(void **state)
 }
 
 /* @n namespaces behind one bridge; the first @n_docker of them in docker projects of ten. */
+/* Up to 299: projects of ten by turns; beyond: very many small ones, which do not collapse. */
+static const char *project_of(struct rn_map *map, unsigned i, unsigned n)
+{
+    char name[32];
+
+    if (n < 300)
+        return i / 10 % 2 == 0 ? "blog" : "shop";
+    (void)snprintf(name, sizeof(name), "project%u", i / 4);
+    return rn_arena_strdup(&map->arena, name);
+}
+
 static struct rn_map *big_map(unsigned n, unsigned n_docker, bool has_host)
 {
     struct rn_map *map = NULL;
@@ -93,7 +104,7 @@ static struct rn_map *big_map(unsigned n, unsigned n_docker, bool has_host)
             struct rn_map_container *c =
                 fx_container(map, rn_arena_strdup(&map->arena, name), RN_ENGINE_DOCKER, NULL);
 
-            c->project = rn_arena_strdup(&map->arena, i / 10 % 2 != 0 ? "shop" : "blog");
+            c->project = project_of(map, i, n);
             (void)fx_tenant(map, ns, fx_process(map, ns, 1000 + i, "nginx", "nginx"), c);
         }
         (void)snprintf(name, sizeof(name), "veth%u", i);
@@ -155,6 +166,16 @@ static void test_pictures_without_the_machines_own_network_are_legible(void **st
     }
 }
 
+static void test_a_hundred_projects_are_legible_though_wires_become_a_ribbon(void **state)
+{
+    struct rn_map *map = big_map(400, 400, true);
+
+    (void)state;
+    check_legible(map, true);
+    keep_for_a_look(map, 400);
+    rn_model_free(map);
+}
+
 static void test_a_wire_for_every_cable(void **state)
 {
     struct rn_map *map = big_map(30, 15, true);
@@ -192,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_picture_is_as_it_was_looked_at),
         cmocka_unit_test(test_pictures_of_five_to_two_hundred_networks_are_legible),
         cmocka_unit_test(test_pictures_without_the_machines_own_network_are_legible),
+        cmocka_unit_test(test_a_hundred_projects_are_legible_though_wires_become_a_ribbon),
         cmocka_unit_test(test_a_wire_for_every_cable),
         cmocka_unit_test(test_big_groups_collapse_into_one_box),
     };

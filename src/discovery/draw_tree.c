@@ -238,6 +238,7 @@ static void draw_guests(struct tree *t, const struct rn_map_link *link)
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): DEPTH_MAX deep, and each link once */
 static void draw_link(struct tree *t, const struct rn_map_link *link, bool is_last)
 {
     size_t at = index_of(t, link);

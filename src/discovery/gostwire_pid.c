@@ -67,6 +67,7 @@ static void containers(struct rn_json *j, const struct rn_map *map, uint64_t pid
     rn_json_close(j, ']');
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): DEPTH_MAX deep */
 static void pid_namespace(struct rn_json *j, const struct pid_tree *tree, size_t at, unsigned depth)
 {
     uint64_t ino = tree->inos[at];

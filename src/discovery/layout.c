@@ -13,7 +13,6 @@
 #define GUTTER_PAD   14.0
 #define CORRIDOR_PAD 8.0
 #define TRACK        6.0 /* between wires, where there is room */
-#define TRACK_MIN    2.0
 #define ROW_CLEAR    3.0
 #define HOST_W       430.0
 #define CARD_W_MIN   236.0
@@ -55,6 +54,8 @@ static void place_block(struct rn_lay_grid *g, struct rn_lay_block *block, unsig
     block->line = line;
     block->col = col;
     block->n_cols = block->n_boxes < g->n_cols ? (unsigned)block->n_boxes : g->n_cols;
+    if (block->n_cols == 0) /* without memory it has no boxes */
+        block->n_cols = 1;
     block->n_lines = (unsigned)((block->n_boxes + block->n_cols - 1) / block->n_cols);
     for (size_t i = 0; i < block->n_boxes; i++) {
         struct rn_lay_box *box = &g->lay.boxes[block->first_box + i];
@@ -192,19 +193,18 @@ static void place_vertically(struct rn_lay_grid *g)
     g->bottom = y > host_bottom ? y : host_bottom;
 }
 
-/* Wires move closer together before boxes become too narrow to read. */
+/* Wires move closer together before boxes become too narrow to read; very many become a ribbon. */
 static void size_columns(struct rn_lay_grid *g)
 {
-    double room = RN_LAYOUT_WIDTH - 2 * MARGIN - (g->lay.has_host ? HOST_W : 0);
+    double room =
+        RN_LAYOUT_WIDTH - 2 * MARGIN - (g->lay.has_host ? HOST_W : 0) - g->n_cols * 2 * GUTTER_PAD;
+    double most = room - g->n_cols * CARD_W_MIN; /* what wires may take together */
     unsigned tracks = 0;
 
     for (unsigned i = 0; i < g->n_cols; i++)
         tracks += g->gutter_tracks[i];
-    for (g->track = TRACK; g->track > TRACK_MIN; g->track -= 0.5) {
-        g->card_w = (room - g->n_cols * 2 * GUTTER_PAD - tracks * g->track) / g->n_cols;
-        if (g->card_w >= CARD_W_MIN)
-            break;
-    }
+    g->track = tracks * TRACK > most ? most / tracks : TRACK;
+    g->card_w = (room - tracks * g->track) / g->n_cols;
     if (g->card_w > CARD_W_MAX)
         g->card_w = CARD_W_MAX;
 }

@@ -137,6 +137,7 @@ static bool is_shown(const struct rn_lay *lay, const struct rn_map_link *link)
     return link->kind != RN_KIND_LOOPBACK && rn_select_link(&lay->draw->select, link);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): NEST_MAX deep */
 static void add_link(struct rn_lay *lay, struct rn_lay_box *box, const struct rn_map_link *link,
                      unsigned indent)
 {
