@@ -134,12 +134,9 @@ static void draw_all(const struct map_opts *opts, const struct rn_draw *draw, st
 
 static int open_files(const struct map_opts *opts, struct rn_scan_options *ret)
 {
-    *ret = (struct rn_scan_options){ .from_fd = -1, .save_fd = -1, .drops_privilege = true };
-    if (opts->save != NULL && !opts->full) {
-        fprintf(stderr, "runnel map: --save writes names, addresses and command lines as they are\n"
-                        "hint: say --full if that is what you want\n");
-        return RN_E_PARSE;
-    }
+    *ret = (struct rn_scan_options){
+        .from_fd = -1, .save_fd = -1, .drops_privilege = true, .is_save_redacted = !opts->full
+    };
     if (opts->from != NULL) {
         ret->from_fd = strcmp(opts->from, "-") == 0 ? dup(STDIN_FILENO)
                                                     : open(opts->from, O_RDONLY | O_CLOEXEC);
@@ -269,11 +266,8 @@ static int scan_and_answer(const struct map_opts *opts, const struct rn_opts_res
 
     if (err < 0) {
         close_files(&scan);
-        return err == RN_E_PARSE
-                   ? RN_EXIT_USAGE
-                   : complain("open",
-                              scan.from_fd < 0 && opts->from != NULL ? opts->from : opts->save,
-                              err);
+        return complain("open", scan.from_fd < 0 && opts->from != NULL ? opts->from : opts->save,
+                        err);
     }
     err = rn_scan(&scan, &map);
     close_files(&scan);
@@ -327,8 +321,8 @@ static const struct rn_opt options[] = {
       NULL },
     { "verbose", 'v', RN_OPT_COUNT, NULL, "also every route and link-local address", AT(verbose), 0,
       0, NULL },
-    { "save", 0, RN_OPT_TEXT, "FILE", "keep what was seen, to be drawn anywhere", AT(save), 0, 0,
-      NULL },
+    { "save", 0, RN_OPT_TEXT, "FILE", "keep what was seen, with names and addresses replaced",
+      AT(save), 0, 0, NULL },
     { "full", 0, RN_OPT_FLAG, NULL, "with --save: names, addresses, commands as is", AT(full), 0, 0,
       NULL },
     { "from", 0, RN_OPT_TEXT, "FILE", "draw what was saved (- is stdin)", AT(from), 0, 0, NULL },

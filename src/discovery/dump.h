@@ -28,6 +28,9 @@
  *   ENGINE   kind:u8 which:u8 pid:u32 uid:u32 path:text content    an engine's answer
  *   NOTE     seq:u32 what:text id:text why:text needs:text         could not be read; seq UINT32_MAX: whole machine
  *   END
+ *   FORWARD  seq:u32 origin:u8 family:u8 proto:u8 hooks:u8 is_conditional:u8 bits:u8 addr[16] to[16] ports:u32
+ *            to_ports:u32 proxy_pid:u32 iif:text                   in redacted streams, instead of rules; ports are
+ *                                                                  from << 16 | to
  */
 #include "base/view.h"
 
@@ -57,6 +60,7 @@ enum rn_dump_type {
     RN_DUMP_ENGINE,
     RN_DUMP_NOTE,
     RN_DUMP_END,
+    RN_DUMP_FORWARD,
 };
 
 enum rn_dump_table {

@@ -1,5 +1,7 @@
 #include "discovery/load.h"
 
+#include "discovery/redact.h"
+
 #include "host/nlattr.h"
 #include "host/proc.h"
 
@@ -332,6 +334,47 @@ static void load_xtables(struct rn_load *l, struct rn_view payload)
         keep_blob(l, &l->nft, &l->n_nft, &blob);
 }
 
+static struct rn_addr read_addr(struct rn_reader *r)
+{
+    struct rn_view v = rn_read_view(r, 16);
+
+    return v.len == 16 ? rn_addr_v6(v.ptr) : rn_addr_none();
+}
+
+/* What a redacted stream has instead of rules. */
+static void load_forward(struct rn_load *l, struct rn_view payload)
+{
+    struct rn_reader r = rn_reader_of(payload);
+    struct rn_map_netns *ns = netns_of(l, rn_read_be32(&r));
+    uint8_t origin = rn_read_u8(&r);
+    struct rn_map_fwd f = { .netns = ns, .rule = "", .comment = "", .why = "" };
+    struct rn_map_fwd *slot;
+    uint8_t bits;
+
+    f.origin = (enum rn_map_fwd_origin)origin;
+    f.family = rn_read_u8(&r);
+    f.ip_proto = rn_read_u8(&r);
+    f.hooks = rn_read_u8(&r);
+    f.is_conditional = rn_read_u8(&r) != 0;
+    bits = rn_read_u8(&r);
+    f.addr = rn_prefix_of(read_addr(&r), bits);
+    f.addr.is_v4 = f.family == RN_FAMILY_V4;
+    f.to = read_addr(&r);
+    f.port_from = rn_read_be16(&r);
+    f.port_to = rn_read_be16(&r);
+    f.to_port_from = rn_read_be16(&r);
+    f.to_port_to = rn_read_be16(&r);
+    f.proxy = rn_model_process(l->map, rn_read_be32(&r));
+    f.iif = rn_load_str(l, rn_dump_read_text(&r));
+    if (ns == NULL || r.short_read || origin > RN_FWD_PROXY || bits > (f.addr.is_v4 ? 32 : 128)) {
+        l->n_malformed++;
+        return;
+    }
+    slot = rn_model_add_fwd(l->map, ns);
+    if (slot != NULL)
+        *slot = f;
+}
+
 void rn_load_frame(struct rn_load *l, const struct rn_dump_frame *frame)
 {
     switch (frame->type) {
@@ -378,6 +421,9 @@ void rn_load_frame(struct rn_load *l, const struct rn_dump_frame *frame)
     case RN_DUMP_NOTE:
         load_note(l, frame->payload);
         break;
+    case RN_DUMP_FORWARD:
+        load_forward(l, frame->payload);
+        break;
     case RN_DUMP_END:
         l->is_ended = true;
         break;
@@ -391,8 +437,11 @@ int rn_load_stream(struct rn_load *l, struct rn_dump_reader *r)
     struct rn_dump_frame frame;
     int got;
 
-    while ((got = rn_dump_next(r, &frame)) > 0)
+    while ((got = rn_dump_next(r, &frame)) > 0) {
         rn_load_frame(l, &frame);
+        if (l->redact != NULL)
+            rn_redact_frame(l->redact, &frame);
+    }
     if (got < 0)
         return got;
     return l->map->arena.is_full ? RN_E_LIMIT : RN_OK;

@@ -8,6 +8,7 @@
 #include "discovery/model.h"
 
 struct rn_nlmsg;
+struct rn_redact;
 
 struct rn_fact_sock { /* this process holds that socket */
     uint64_t ino;
@@ -57,7 +58,8 @@ struct rn_load {
     struct rn_fact_nsid *nsids;
     size_t n_nsids;
     uint32_t n_malformed;
-    bool is_ended; /* END was seen */
+    bool is_ended;            /* END was seen */
+    struct rn_redact *redact; /* is handed every frame (borrows); NULL: nobody */
 };
 
 void rn_load_init(struct rn_load *l, struct rn_map *map);

@@ -4,6 +4,7 @@
 
 #include "discovery/broker.h"
 #include "discovery/phases.h"
+#include "discovery/redact.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +25,8 @@ static void note_broken_stream(struct rn_map *map, const char *why)
     rn_model_note(map, (struct rn_map_unreadable){ .what = "dump", .id = "stream", .why = why });
 }
 
-/* Reads the stream and puts the picture together. */
-static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
+/* Reads the stream and puts the picture together; @redact, if any, saves what may be given away. */
+static int make_map(struct rn_dump_reader *reader, struct rn_redact *redact, struct rn_map **ret)
 {
     struct rn_map *map;
     struct rn_load load;
@@ -34,6 +35,7 @@ static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
     if (err < 0)
         return err;
     rn_load_init(&load, map);
+    load.redact = redact;
     err = rn_load_stream(&load, reader);
     if (err < 0 && err != RN_E_MALFORMED && err != RN_E_LIMIT) {
         rn_model_free(map);
@@ -43,6 +45,14 @@ static int make_map(struct rn_dump_reader *reader, struct rn_map **ret)
     rn_tenants(&load);
     rn_owners(&load);
     rn_portfwd(&load);
+    if (redact != NULL) {
+        int save_err = rn_redact_finish(redact, &load);
+
+        if (save_err < 0) {
+            rn_model_free(map);
+            return save_err;
+        }
+    }
     rn_resolv(&load);
     rn_engine_names(&load);
     if (err == RN_E_LIMIT)
@@ -62,7 +72,7 @@ int rn_scan_view(struct rn_view stream, struct rn_map **ret)
     int err;
 
     rn_dump_reader_init_view(&reader, stream);
-    err = make_map(&reader, ret);
+    err = make_map(&reader, NULL, ret);
     rn_dump_reader_fini(&reader);
     return err;
 }
@@ -86,14 +96,21 @@ static int drop_privilege(void)
 
 static int read_stream(int fd, const struct rn_scan_options *options, struct rn_map **ret)
 {
+    struct rn_redact redact = { 0 };
+    bool is_redacting = options->save_fd >= 0 && options->is_save_redacted;
     struct rn_dump_reader reader;
     int err = options->drops_privilege ? drop_privilege() : RN_OK;
 
     if (err < 0)
         return err;
     rn_dump_reader_init(&reader, fd);
-    reader.tee_fd = options->save_fd;
-    err = make_map(&reader, ret);
+    if (is_redacting)
+        err = rn_redact_init(&redact, options->save_fd);
+    else
+        reader.tee_fd = options->save_fd;
+    if (err == RN_OK)
+        err = make_map(&reader, is_redacting ? &redact : NULL, ret);
+    rn_redact_fini(&redact);
     rn_dump_reader_fini(&reader);
     return err;
 }

@@ -3,9 +3,11 @@
 #include "discovery/model.h"
 
 struct rn_scan_options {
-    int from_fd;        /* a dump to read instead of this machine; -1: scan (borrows) */
-    int save_fd;        /* the raw stream is also written here, unredacted; -1: nowhere (borrows) */
-    bool is_argv0_only; /* of processes keep only the program's name */
+    int from_fd; /* a dump to read instead of this machine; -1: scan (borrows) */
+    int save_fd; /* the stream is also written here; -1: nowhere (borrows) */
+    bool
+        is_save_redacted; /* ... with names and addresses replaced, see redact.h; else as it came */
+    bool is_argv0_only;   /* of processes keep only the program's name */
     /* The calling process gives up its privilege for good, before the first byte is parsed; what it still has to open
      * with privilege must be open. */
     bool drops_privilege;
