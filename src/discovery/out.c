@@ -73,6 +73,7 @@ void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
     int n;
 
     va_start(args, fmt);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above */
     n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     if (n < 0)
