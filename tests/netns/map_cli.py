@@ -181,7 +181,7 @@ def a_terminal_gets_lines_of_its_width_and_colours_if_it_wants_them():
 def wrong_questions_are_refused_with_a_hint():
     for arguments, status, text in ((["--netns", "nowhere"], 1, "no network namespace"), (["show", "eth77"], 1, "no interface"),
                                     (["path", "nowhere"], 2, "there is no"), (["path", "10.0.0.1:99999"], 2, "cannot understand"),
-                                    (["dance"], 2, "what should be done"), (["--save", "/dev/null"], 2, "--full"),
+                                    (["dance"], 2, "what should be done"), (["--save", "/no/where"], 1, "/no/where"),
                                     (["--from", "/does/not/exist"], 1, "/does/not/exist"), (["-o", "oil"], 2, "oil")):
         ran = map_(*arguments)
         assert ran.status == status and text in ran.err, (arguments, ran.status, ran.err)

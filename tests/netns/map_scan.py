@@ -4,68 +4,12 @@
 Each test draws its own network in its first lines; names of tests are the statements. Names S1.. are the scenarios of
 the catalogue that these tests come from.
 """
-import json
 import os
 import pathlib
 import subprocess
-import sys
 
 import rig
-
-NEWNET = 0x40000000
-
-# Runs in a network given as the first argument: opens what later arguments say and says so, then waits.
-HOLD = r"""
-import ctypes, fcntl, os, socket, struct, sys, threading, time
-libc = ctypes.CDLL(None, use_errno=True)
-home = os.open("/proc/self/ns/net", os.O_RDONLY)
-def go(fd):
-    assert libc.setns(fd, 0x40000000) == 0, ctypes.get_errno()
-def fresh():
-    assert libc.unshare(0x40000000) == 0, ctypes.get_errno()
-    return os.stat("/proc/thread-self/ns/net").st_ino
-kept = []
-def listen(family, kind, addr, port, only=None, proto=0):
-    s = socket.socket(family, kind, proto)
-    if only is not None:
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
-    s.bind((addr, port))
-    if kind == socket.SOCK_STREAM:
-        s.listen()
-    kept.append(s)
-"""
-
-
-def hold(code):
-    """Starts a program that does @code, and returns (process, what it printed as one word per line)."""
-    program = rig.start([sys.executable, "-c", HOLD + code + "\nprint('done', flush=True)\ntime.sleep(100)\n"])
-    rig.wait_until(lambda: "done" in program.log.read_text() or program.poll() is not None, "the holder is ready")
-    words = program.log.read_text().split()
-    assert words and words[-1] == "done", program.log.read_text()
-    return program, words[:-1]
-
-
-class Map:
-    """One scan, as its JSON says."""
-
-    def __init__(self, *arguments, command=None):
-        ran = rig.run(command or rig.runnel("map", "--json", *arguments)).ok()
-        self.doc = json.loads(ran.out)
-        self.by_inode = {int(n["inode"]): n for n in self.doc["namespaces"]}
-        self.by_id = {n["id"]: n for n in self.doc["namespaces"]}
-
-    def net(self, net):
-        return self.by_inode[os.stat(net.path).st_ino]
-
-    def link(self, net, name):
-        return next(link for link in self.net(net)["links"] if link["name"] == name)
-
-    def points_to(self, ref, net, name):
-        return ref is not None and ref["name"] == name and ref["netns"] == self.net(net)["id"]
-
-    def unreadable(self, what):
-        return [u for u in self.doc["unreadable"] if u["what"] == what]
-
+from map_rig import Map, dns_of, hold, tenant_with
 
 def inode_of(net):
     return os.stat(net.path).st_ino
@@ -324,31 +268,6 @@ def hostile_names_arrive_as_they_are():
     seen = Map()
     assert seen.link(a, "lo")["alias"] == alias
     assert [p["comm"] for p in seen.doc["processes"] if p["pid"] == process.pid] == ["x) y\nz"]
-
-
-def tenant_with(files):
-    """A process with a network and a root of its own, in whose /etc lie @files: a function of the path for each."""
-    busy = "/bin/busybox"
-    if not os.path.exists(busy):
-        rig.skip("busybox is not installed")
-    root = rig.workdir() / "root"
-    for folder in ("bin", "etc", "proc"):
-        (root / folder).mkdir(parents=True)
-    (root / "bin/busybox").write_bytes(pathlib.Path(busy).read_bytes())
-    (root / "bin/busybox").chmod(0o755)
-    for name, make in files.items():
-        make(root / "etc" / name)
-    process = rig.start(["unshare", "--net", "--mount", "chroot", root, "/bin/busybox", "sleep", "100"])
-    rig.wait_until(lambda: os.readlink(f"/proc/{process.pid}/root") == str(root), "the tenant is inside")
-    return process
-
-
-def dns_of(seen, pid):
-    for net in seen.doc["namespaces"]:
-        for tenant in net["tenants"]:
-            if tenant["pid"] == pid:
-                return tenant["dns"]
-    raise AssertionError(f"no tenant {pid}")
 
 
 @rig.test
