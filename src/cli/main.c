@@ -23,10 +23,9 @@ static void print_front_page(FILE *to)
                 "usage: runnel VERB [options]   (runnel VERB --help, man runnel)\n");
     for (const struct rn_verb *const *v = rn_verbs; *v != NULL; v++)
         fprintf(to, "  %-9s %s\n", (*v)->name, (*v)->summary);
-    fprintf(to,
-            "  runnel run -- curl http://example.com/       a program behind our stack\n"
-            "  runnel run -p 8080:80 -- nginx               its port 80 is your port 8080\n"
-            "  runnel demo                                  see it work in ten seconds\n");
+    fprintf(to, "  runnel run -- curl http://example.com/       a program behind our stack\n"
+                "  runnel run -p 8080:80 -- nginx               its port 80 is your port 8080\n"
+                "  runnel demo                                  see it work in ten seconds\n");
 }
 
 static int unknown_verb(const char *word)

@@ -88,9 +88,10 @@ def random_packets_neither_crash_nor_grow_the_worker_nor_stop_others(way):
     rig.http_server(host, rig.workdir(), 8000, "127.0.0.1")
     device = "tun0" if way == "root" else "eth0"
     (rig.workdir() / "garbage.py").write_text(GARBAGE)
+    errors = rig.workdir() / "errors"
     script = (f"{behind.PYTHON} {rig.workdir()}/garbage.py {device} {SECONDS} & p=$!; n=0; "
               "while kill -0 $p 2>/dev/null; do "
-              f"curl -sSf --max-time 30 http://host.runnel:8000/sent | sha256sum | grep -q {rig.sha256(file)} && n=$((n+1)) "
+              f"curl -sSf --max-time 30 http://host.runnel:8000/sent 2>>{errors} | sha256sum | grep -q {rig.sha256(file)} && n=$((n+1)) "
               "|| echo failed; done; wait $p; echo files $n; read x")
     options = ["--host-loopback"] + (["--map-root"] if way == "user" else [])
     process = behind.popen(host, ["sh", "-c", script], *options, way=way)
@@ -101,7 +102,7 @@ def random_packets_neither_crash_nor_grow_the_worker_nor_stop_others(way):
     sent, files = process.stdout.readline().split(), process.stdout.readline().split()
 
     assert sent[0] == "sent" and int(sent[1]) > 500 * SECONDS, (sent, files)
-    assert files[0] == "files" and int(files[1]) > 0, files
+    assert files[0] == "files" and int(files[1]) > 0, (files, errors.read_text())
     assert behind.rss_kib(worker) < early * 1.5 + (48 << 10), f"{early} KiB -> {behind.rss_kib(worker)} KiB"
     process.stdin.write("\n")
     process.stdin.flush()
