@@ -128,13 +128,13 @@ static void test_full_far_side_stops_only_its_own_direction(void **state)
 static void note_side(struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *end)
 {
     (void)end;
-    *(int *)p2p->arg = side;
+    *(enum rn_p2p_side *)p2p->arg = side;
 }
 
 static void test_closed_side_is_taken_out_and_the_other_stays(void **state)
 {
     struct link l;
-    int failed = -1;
+    enum rn_p2p_side failed = RN_P2P_SIDES;
     (void)state;
     link_init(&l);
     l.p2p.on_end_failed = note_side;
