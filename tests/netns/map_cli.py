@@ -105,6 +105,22 @@ def a_saved_picture_is_drawn_again_anywhere():
 
 
 @rig.test
+def a_saved_picture_keeps_names_and_addresses_to_itself_unless_told_otherwise():
+    client, _, _ = build()
+    client.ip("link set dev eth0 alias very-private-alias")
+    folder = rig.workdir()
+
+    map_("--save", str(folder / "shared.dump")).ok()
+    map_("--save", str(folder / "full.dump"), "--full").ok()
+    shared = json.loads(map_("--json", "--from", str(folder / "shared.dump")).ok().out)
+
+    assert b"very-private-alias" in (folder / "full.dump").read_bytes()
+    assert b"very-private-alias" not in (folder / "shared.dump").read_bytes()
+    assert shared["redacted"] and "10.1.0.2" not in json.dumps(shared)
+    assert sum(len(n["links"]) for n in shared["namespaces"]) >= 6, "the topology is the same"
+
+
+@rig.test
 def documents_of_a_live_machine_keep_their_promises():
     build()
     folder = rig.workdir()
