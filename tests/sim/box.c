@@ -151,6 +151,8 @@ static struct rn_pkt *forge(struct sim_box *box, const struct rn_pkt *model)
     read_bytes(model, &b);
     if (b.l4 == 0 || (b.at[b.l4 + 13] & RN_TCP_SYN) != 0)
         return NULL;
+    if (model->csum != RN_CSUM_PARTIAL && sum_of(&b) != 0xffff)
+        return NULL; /* a damaged model may name somebody else */
     tcp = b.at + b.l4;
     off = (1u << 30) + (uint32_t)rn_rand_below(&box->rand, 1u << 31);
     rn_put_be32(tcp + 4, rn_get_be32(tcp + 4) + off);

@@ -208,9 +208,11 @@ static const char *check_sack(const struct half *me, const struct seen *s)
         uint32_t from = s->opts.sack[i].from.v;
         uint32_t to = s->opts.sack[i].to.v;
 
+        if (i == 0 && before(from, s->tcp.ack.v))
+            continue; /* DSACK: of anything old, forged segments included */
         if (!before(from, to) || before(me->heard_end, to))
             return "SACKs what never arrived";
-        if (i > 0 && before(from, s->tcp.ack.v))
+        if (before(from, s->tcp.ack.v))
             return "SACKs below its ACK";
     }
     return NULL;

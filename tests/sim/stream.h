@@ -21,6 +21,7 @@ struct sim_opts {
     uint32_t write_bytes; /* per call; 0: 64 KiB */
     const char *cc;       /* NULL default */
     int64_t limit_ns;     /* of virtual time; 0: 1 hour */
+    int64_t start_ns;     /* when it begins */
 };
 
 /* One end of the connection: writes its stream, reads the other's, shuts down when done. */
@@ -163,6 +164,7 @@ static inline void sim_init(struct sim *sim, const struct sim_opts *opts)
 
     *sim = (struct sim){ 0 };
     rn_test_turn_init(&sim->t);
+    rn_test_turn_at(&sim->t, opts->start_ns);
     assert_int_equal(rn_pipe_new(ends, &sim->t.turn, &po), 0);
     sim->a.device = ends[0];
     sim->b.device = ends[1];

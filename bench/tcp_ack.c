@@ -1,0 +1,73 @@
+/*
+ * usage: tcp_ack SEGMENTS ACKS [sack]
+ *
+ * A sender keeps SEGMENTS in flight, each a transmission of its own, while ACKS acknowledgments of one segment each come
+ * in; "sack": the first is missing for good and each ACK SACKs one more. bench/tcp_ack.py counts the instructions of
+ * rn_nic_input by callgrind, for few and for many segments.
+ */
+#include "tcp_fixture.h"
+
+#include "tcp/flight.h"
+
+enum { MSS = 536 };
+
+static void fly(struct tcp_fixture *f, struct rn_sock *sock)
+{
+    fix_writes(f, sock, MSS);
+    rn_pktq_free_all(&f->out);
+}
+
+static struct rn_sock *take_off(struct tcp_fixture *f, uint32_t n)
+{
+    struct rn_sock *sock = fix_socket(f);
+    struct rn_endpoint remote = { .addr = f->them, .port = f->their_port };
+    struct rn_tcp *conn = rn_container_of(sock, struct rn_tcp, sock);
+
+    assert_int_equal(rn_sock_connect(sock, &remote), RN_E_CONNECT_STARTED);
+    fix_turn(f);
+    (void)fix_next(f);
+    fix_peer(f, "S. 0:0(0) ack 1 win 65535 <mss 536,sackOK,wscale 14>");
+    fix_peer(f, ". 1:1(0) ack 1 win 65535");
+    rn_pktq_free_all(&f->out);
+    assert_int_equal(rn_sock_set_opt(sock, RN_TCP_NODELAY, 1), 0);
+    conn->snd.buf_max = 64u << 20;
+    conn->flags |= RN_TCPF_SNDBUF_FIXED;
+    conn->cc.cwnd = 64u << 20;
+    for (uint32_t i = 0; i < n; i++)
+        fly(f, sock);
+    assert_true(conn->flight->n_recs >= n);
+    return sock;
+}
+
+int main(int argc, char **argv)
+{
+    struct tcp_fixture f;
+    struct seg_text ack = seg_parse(". 1:1(0) ack 1 win 65535");
+    bool is_sack = argc == 4;
+    struct rn_sock *sock;
+    uint32_t n;
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: tcp_ack SEGMENTS ACKS [sack]\n");
+        return 2;
+    }
+    tcp_fixture_init(&f);
+    n = (uint32_t)atoi(argv[1]);
+    sock = take_off(&f, n);
+    for (uint32_t i = 1; i <= (uint32_t)atoi(argv[2]); i++) {
+        if (is_sack) {
+            ack.opts.n_sack = 1;
+            ack.opts.sack[0].from.v = 1 + MSS;
+            ack.opts.sack[0].to.v = 1 + (i + 1) * MSS;
+        } else {
+            ack.ack = 1 + i * MSS;
+        }
+        fix_peer_seg(&f, &ack);
+        fly(&f, sock);
+    }
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+    return 0;
+}
