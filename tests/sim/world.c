@@ -74,7 +74,9 @@ static void choose_way(struct sim_world *w, struct rn_impair_dir *d)
     d->corrupt_ppm = some_ppm(w, 30, w->is_gentle ? 5000 : 50000);
     d->delay_ns = delays_ms[sim_below(w, RN_ARRAY_LEN(delays_ms))] * RN_NS_PER_MS;
     d->jitter_ns = sim_chance(w, 30) ? d->delay_ns / 2 : 0;
-    d->rate_bps = sim_chance(w, 25) ? 1000000u << sim_below(w, 8) : 0;
+    /* A long queue at a low rate outlives every handshake. */
+    if (sim_chance(w, 25))
+        d->rate_bps = (w->is_gentle ? 16000000u : 1000000u) << sim_below(w, 5);
     d->queue_pkts = sim_chance(w, 20) && !w->is_gentle ? 20 + sim_below(w, 200) : 0;
 }
 
