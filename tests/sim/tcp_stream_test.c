@@ -13,6 +13,7 @@ static const struct weather weathers[] = {
     { "no wire at all", NULL, 64 << 20, 1500, true },
     { "a wire without offload", NULL, 8 << 20, 1500, false },
     { "a large MTU", NULL, 64 << 20, 65520, true },
+    { "a large MTU, 1 % loss", "delay=1ms,loss=1%,seed=12", 8 << 20, 65520, true },
     { "10 ms", "delay=10ms,seed=1", 8 << 20, 1500, false },
     { "10 ms, 100 Mbit/s", "delay=10ms,rate=100mbit,seed=1", 8 << 20, 1500, false },
     { "0.1 % loss", "delay=10ms,loss=0.1%,seed=2", 8 << 20, 1280, false },
