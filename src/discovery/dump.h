@@ -29,7 +29,7 @@
  *   NOTE     seq:u32 what:text id:text why:text needs:text         could not be read; seq UINT32_MAX: whole machine
  *   END
  *   FORWARD  seq:u32 origin:u8 family:u8 proto:u8 hooks:u8 is_conditional:u8 bits:u8 addr[16] to[16] ports:u32
- *            to_ports:u32 proxy_pid:u32 iif:text                   in redacted streams, instead of rules; ports are
+ *            to_ports:u32 proxy_pid:u32 iif:text to_seq:u32        in redacted streams, instead of rules; ports are
  *                                                                  from << 16 | to
  */
 #include "base/view.h"

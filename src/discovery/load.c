@@ -366,6 +366,7 @@ static void load_forward(struct rn_load *l, struct rn_view payload)
     f.to_port_to = rn_read_be16(&r);
     f.proxy = rn_model_process(l->map, rn_read_be32(&r));
     f.iif = rn_load_str(l, rn_dump_read_text(&r));
+    f.to_netns = netns_of(l, rn_read_be32(&r));
     if (ns == NULL || r.short_read || origin > RN_FWD_PROXY || bits > (f.addr.is_v4 ? 32 : 128)) {
         l->n_malformed++;
         return;

@@ -266,7 +266,7 @@ static void resolve(struct rn_load *l, struct rn_map_fwd *f)
 
     if (rn_addr_is_none(f->to)) { /* redirect */
         f->to_netns = f->netns;
-    } else {
+    } else if (f->to_netns == NULL) { /* who serves the other end knows without routes */
         rn_map_where_is(f->netns, f->to, &place);
         f->to_netns = place.netns;
         f->to_link = place.link;
@@ -299,6 +299,8 @@ void rn_portfwd(struct rn_load *l)
         first = end;
     }
     add_proxies(l);
+    if (!l->map->is_redacted) /* there they came as FORWARD */
+        rn_portfwd_userland(l);
     for (size_t i = 0; i < l->map->n_netns; i++) {
         struct rn_map_netns *ns = l->map->netns[i];
 

@@ -62,3 +62,5 @@ enum rn_fwd_xt rn_fwd_xt_target(struct rn_view name, uint32_t revision, struct r
 /* The rules of one namespace, from load->nft[first, end). */
 void rn_portfwd_nft(struct rn_load *l, size_t first, size_t end);
 void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob);
+/* Of programs that forward what they listen on into a namespace they serve. */
+void rn_portfwd_userland(struct rn_load *l);

@@ -199,7 +199,18 @@ static void put_iif(struct rn_redact *r, const char *iif)
     rn_dump_str(&r->out, text);
 }
 
-static void put_forward(struct rn_redact *r, uint32_t seq, const struct rn_map_fwd *f)
+/* Where a proxy leads no route tells. */
+static uint32_t seq_behind(const struct rn_load *load, const struct rn_map_fwd *f)
+{
+    for (uint32_t seq = 0; f->proxy != NULL && seq < load->n_seq; seq++) {
+        if (load->by_seq[seq] == f->to_netns)
+            return seq;
+    }
+    return RN_DUMP_NO_SEQ;
+}
+
+static void put_forward(struct rn_redact *r, const struct rn_load *load, uint32_t seq,
+                        const struct rn_map_fwd *f)
 {
     struct rn_dump_writer *out = &r->out;
     struct rn_prefix to = f->addr;
@@ -219,6 +230,7 @@ static void put_forward(struct rn_redact *r, uint32_t seq, const struct rn_map_f
     rn_dump_u32(out, (uint32_t)f->to_port_from << 16 | f->to_port_to);
     rn_dump_u32(out, f->proxy != NULL ? f->proxy->pid : 0);
     put_iif(r, f->iif);
+    rn_dump_u32(out, seq_behind(load, f));
     rn_dump_end(out);
 }
 
@@ -228,7 +240,7 @@ int rn_redact_finish(struct rn_redact *r, const struct rn_load *load)
         const struct rn_map_netns *ns = load->by_seq[seq];
 
         for (size_t i = 0; i < ns->n_fwds; i++)
-            put_forward(r, seq, &ns->fwds[i]);
+            put_forward(r, load, seq, &ns->fwds[i]);
     }
     if (load->is_ended) {
         rn_dump_begin(&r->out, RN_DUMP_END, 0);

@@ -237,6 +237,28 @@ def a_forwarded_port_that_ends_in_a_blackhole_says_so():
     assert found["to_netns"] is None and "blackhole" in found["why"], found
 
 
+@rig.test
+def what_pasta_listens_on_leads_into_the_namespace_of_its_tap():
+    rig.need("pasta")
+    rig.tun_for_everyone()
+    host, peer = rig.Net("host"), rig.Net("peer")
+    rig.veth(host, "e0", "10.9.0.1/24", peer, "e0", "10.9.0.2/24")
+    host.ip("route add default via 10.9.0.2")
+    inside = host.start(rig.as_user(["pasta", "--config-net", "-f", "-t", "2222:22,8080-8081:80-81", "-u", "none", "--",
+                                     "python3", "-c", "import socket, time; s = socket.create_server(('', 80)); "
+                                     "print('inside', flush=True); time.sleep(100)"]))
+    rig.wait_until(lambda: "inside" in inside.log.read_text() or inside.poll() is not None, "pasta runs")
+    if inside.poll() is not None:
+        rig.skip(f"pasta does not run here: {inside.log.read_text()[-100:]}")
+    seen = Map()
+    for port, to_port in ((2222, 22), (8080, 80), (8081, 81)):
+        found = [f for f in seen.net(host)["forwards"] if f["port_from"] == port and f["to"] == "10.9.0.1"]
+        assert len(found) == 1 and found[0]["origin"] == "proxy" and found[0]["to_port_from"] == to_port, (port, found)
+        net = seen.by_id[found[0]["to_netns"]]
+        assert any(link["kind"] == "tuntap" for link in net["links"])
+        assert bool(found[0]["owners"]) == (to_port == 80), found
+
+
 # S15 --------------------------------------------------------------------------------------------------------------
 
 @rig.test(seconds=120)
