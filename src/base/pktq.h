@@ -78,7 +78,7 @@ static inline void rn_pktq_drop_all(struct rn_pktq *q, enum rn_drop why)
         rn_pkt_drop(pkt, why);
 }
 
-/* Frees every packet: their job is done. */
+/* Frees every packet: their job is done, or whoever counts losses may be gone, as when a device outlives its stack. */
 static inline void rn_pktq_free_all(struct rn_pktq *q)
 {
     struct rn_pkt *pkt;

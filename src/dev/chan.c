@@ -106,8 +106,8 @@ static void chan_destroy(struct rn_device *dev)
     struct chan *chan = chan_of(dev);
 
     chan_close(dev);
-    rn_pktq_drop_all(&chan->written, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&chan->injected, RN_DROP_CLOSED);
+    rn_pktq_free_all(&chan->written);
+    rn_pktq_free_all(&chan->injected);
     rn_alloc_free(rn_turn_alloc(dev->turn), chan, sizeof(*chan));
 }
 

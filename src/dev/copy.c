@@ -107,6 +107,6 @@ enum rn_copy_state rn_copy_run(struct rn_copy *copy)
 
 void rn_copy_fini(struct rn_copy *copy)
 {
-    rn_pktq_drop_all(&copy->held, RN_DROP_CLOSED);
+    rn_pktq_free_all(&copy->held);
     *copy = (struct rn_copy){ 0 };
 }

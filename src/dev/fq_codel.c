@@ -240,6 +240,6 @@ struct rn_pkt *rn_fq_codel_pop(struct rn_fq_codel *fq, int64_t now_ns)
 void rn_fq_codel_drop_all(struct rn_fq_codel *fq)
 {
     for (unsigned i = 0; i < RN_FQ_CODEL_FLOWS; i++)
-        rn_pktq_drop_all(&fq->flows[i].q, RN_DROP_CLOSED);
+        rn_pktq_free_all(&fq->flows[i].q);
     fq->n_pkts = 0;
 }

@@ -276,10 +276,10 @@ static void impair_destroy(struct rn_device *dev)
     const struct rn_alloc *alloc = rn_turn_alloc(dev->turn);
 
     rn_turn_cancel(dev->turn, &self->timer);
-    rn_pktq_drop_all(&self->in.waiting, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&self->in.ready, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&self->out.waiting, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&self->out.ready, RN_DROP_CLOSED);
+    rn_pktq_free_all(&self->in.waiting);
+    rn_pktq_free_all(&self->in.ready);
+    rn_pktq_free_all(&self->out.waiting);
+    rn_pktq_free_all(&self->out.ready);
     rn_stacked_fini(&self->base);
     rn_alloc_free(alloc, self, sizeof(*self));
 }

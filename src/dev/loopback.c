@@ -76,7 +76,7 @@ static void loopback_destroy(struct rn_device *dev)
     struct loopback *lo = loopback_of(dev);
 
     loopback_close(dev);
-    rn_pktq_drop_all(&lo->queue, RN_DROP_CLOSED);
+    rn_pktq_free_all(&lo->queue);
     rn_alloc_free(rn_turn_alloc(dev->turn), lo, sizeof(*lo));
 }
 

@@ -193,7 +193,7 @@ static void refresh_mtu(struct mux *mux)
 static void take_out(struct mux *mux, struct member *member)
 {
     forget_member(mux, member);
-    rn_pktq_drop_all(&member->waiting, RN_DROP_CLOSED);
+    rn_pktq_free_all(&member->waiting);
     member->dev->notify = NULL;
     member->dev->owner = NULL;
     member->dev = NULL;

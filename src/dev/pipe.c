@@ -92,7 +92,7 @@ static void pipe_destroy(struct rn_device *dev)
     struct pipe_end *end = end_of(dev);
 
     pipe_close(dev);
-    rn_pktq_drop_all(&end->in, RN_DROP_CLOSED);
+    rn_pktq_free_all(&end->in);
     if (end->peer != NULL)
         end->peer->peer = NULL;
     rn_alloc_free(rn_turn_alloc(dev->turn), end, sizeof(*end));

@@ -182,8 +182,8 @@ static void qdisc_destroy(struct rn_device *dev)
     rn_turn_cancel(dev->turn, &self->timer);
     if (self->next != NULL)
         rn_pkt_drop(self->next, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&self->going, RN_DROP_CLOSED);
-    rn_pktq_drop_all(&self->fifo, RN_DROP_CLOSED);
+    rn_pktq_free_all(&self->going);
+    rn_pktq_free_all(&self->fifo);
     if (self->fq != NULL)
         rn_fq_codel_drop_all(self->fq);
     rn_stacked_fini(&self->base);

@@ -152,7 +152,7 @@ static void front_destroy(struct rn_device *dev)
     struct front *front = front_of(dev);
 
     front_close(dev);
-    rn_pktq_drop_all(&front->in, RN_DROP_CLOSED);
+    rn_pktq_free_all(&front->in);
     if (front->split != NULL)
         front->split->fronts[front->index] = NULL;
     rn_alloc_free(rn_turn_alloc(dev->turn), front, sizeof(*front));
