@@ -42,7 +42,8 @@ RN_PUBLIC RN_MUST_USE int rn_sock_accept(struct rn_sock *sock, struct rn_sock **
 
 enum rn_shut { RN_SHUT_READ = 1, RN_SHUT_WRITE = 2, RN_SHUT_BOTH = 3 };
 
-/* Errors: NOT_CONNECTED. Idempotent. */
+/* TCP's reading half: reads end the stream instead of waiting; what still comes can be read (as on Linux).
+ * Errors: NOT_CONNECTED. Idempotent. */
 RN_PUBLIC RN_MUST_USE int rn_sock_shutdown(struct rn_sock *sock, enum rn_shut how);
 /* Consumes @sock (NULL is legal): TCP goes on in the background until its data and FIN are acknowledged (or sends RST
  * when unread data was thrown away, RFC 2525 §2.17). No event fires after this. Returns NULL. */

@@ -114,7 +114,7 @@ enum rn_tcp_conn_flag {
     RN_TCPF_CORK = 1u << 4,
     RN_TCPF_QUICKACK = 1u << 5,
     RN_TCPF_KEEPALIVE = 1u << 6,
-    RN_TCPF_SHUT_READ = 1u << 7,    /* application reads no more */
+    RN_TCPF_SHUT_READ = 1u << 7,    /* read() at an empty queue is the end of the stream */
     RN_TCPF_SHUT_WRITE = 1u << 8,   /* application writes no more: FIN is queued behind the data */
     RN_TCPF_FIN_SENT = 1u << 9,     /* our FIN occupies una/nxt space */
     RN_TCPF_FIN_RCVD = 1u << 10,    /* peer's FIN was taken in order */

@@ -173,8 +173,6 @@ static uint32_t room(const struct rn_tcp *conn)
 {
     uint32_t limit = window_limit(conn);
 
-    if ((conn->flags & RN_TCPF_SHUT_READ) != 0)
-        return limit; /* nothing is kept */
     if (rn_tcp_rcv_is_full(conn, 0))
         return 0;
     return limit > conn->rcv.queued ? limit - conn->rcv.queued : 0;
@@ -355,10 +353,7 @@ static void take_one(struct rn_tcp *conn, struct rn_pkt *pkt)
 {
     while (rn_tcp_rcv_is_full(conn, rn_tcp_rcv_pkt_cost(pkt)) && rn_tcp_reorder_evict(conn))
         ;
-    if ((conn->flags & RN_TCPF_SHUT_READ) != 0)
-        rn_pkt_drop(pkt, RN_DROP_TCP_CLOSED);
-    else
-        append(conn, pkt);
+    append(conn, pkt);
 }
 
 static void fill_from_store(struct rn_tcp *conn)
