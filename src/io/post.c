@@ -8,12 +8,6 @@
 /* A turn runs at most this many, so that a thread that posts in a loop cannot keep packets waiting. */
 #define POSTS_PER_TURN_MAX 1024u
 
-struct posted {
-    struct rn_mpsc_node node;
-    rn_posted_fn *fn;
-    void *arg;
-};
-
 void rn_loop_ring(struct rn_loop *loop)
 {
     const uint64_t one = 1;
@@ -24,30 +18,37 @@ void rn_loop_ring(struct rn_loop *loop)
     (void)n;
 }
 
+void rn_post_work(struct rn_loop *loop, struct rn_posted *work)
+{
+    if (rn_mpsc_push(&loop->posted, &work->node))
+        rn_loop_ring(loop);
+}
+
 int rn_post(struct rn_loop *loop, rn_posted_fn *fn, void *arg)
 {
-    struct posted *p = rn_alloc_new(&loop->alloc, sizeof(*p));
+    struct rn_posted *p = rn_alloc_new(&loop->alloc, sizeof(*p));
 
     if (p == NULL)
         return RN_E_NOMEM;
     p->fn = fn;
     p->arg = arg;
-    if (rn_mpsc_push(&loop->posted, &p->node))
-        rn_loop_ring(loop);
+    p->is_heap = true;
+    rn_post_work(loop, p);
     return RN_OK;
 }
 
 static bool run_one(struct rn_loop *loop, struct rn_loop *told)
 {
     struct rn_mpsc_node *node = rn_mpsc_pop(&loop->posted);
-    struct posted *p;
-    struct posted copy;
+    struct rn_posted *p;
+    struct rn_posted copy;
 
     if (node == NULL)
         return false;
-    p = rn_container_of(node, struct posted, node);
+    p = rn_container_of(node, struct rn_posted, node);
     copy = *p;
-    rn_alloc_free(&loop->alloc, p, sizeof(*p));
+    if (copy.is_heap)
+        rn_alloc_free(&loop->alloc, p, sizeof(*p));
     copy.fn(told, copy.arg);
     return true;
 }

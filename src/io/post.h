@@ -1,9 +1,18 @@
 #pragma once
-/* For loop.c: work handed to a loop by other threads, by rn_post of <runnel/loop.h>. */
+/* For loop.c: work handed to a loop by other threads, by rn_post of <runnel/loop.h> or with memory of the caller's. */
+#include "base/mpsc.h"
+#include <runnel/loop.h>
 
-struct rn_loop;
-struct rn_watch;
+/* Work in memory that its owner keeps until .fn runs, so that handing it over cannot fail. */
+struct rn_posted {
+    struct rn_mpsc_node node;
+    rn_posted_fn *fn;
+    void *arg;
+    bool is_heap; /* rn_post's own */
+};
 
+/* As rn_post; borrows @work until its function is called. */
+void rn_post_work(struct rn_loop *loop, struct rn_posted *work);
 /* Wakes the loop; any thread, async-signal-safe. */
 void rn_loop_ring(struct rn_loop *loop);
 /* Handler of the loop's eventfd: runs what was posted. */
