@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     if (err < 0)
         die("loop", err);
     for (unsigned i = 0; i < 2; i++)
-        sides[i].dev = open_tun(loop, argv[1 + i], (uint32_t)atoi(argv[3]));
+        sides[i].dev = open_tun(loop, argv[1 + i], (uint32_t)strtoul(argv[3], NULL, 10));
     err = rn_impair_new(&sides[0].dev, sides[0].dev, &impair);
     if (err < 0)
         die("impair", err);

@@ -29,16 +29,15 @@ static void watch_dir_of(int fd, const char *path)
 void rn_resolv_watch_open(struct rn_resolv_watch *watch)
 {
     char target[PATH_MAX];
-    struct stat st;
 
+    /* Nothing counts as seen: a change between the plan's look and this watch must not go unnoticed. */
+    watch->seen = (struct timespec){ 0 };
     watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->fd < 0)
         return;
     watch_dir_of(watch->fd, RESOLV_PATH);
     if (realpath(RESOLV_PATH, target) != NULL && strcmp(target, RESOLV_PATH) != 0)
         watch_dir_of(watch->fd, target);
-    if (stat(RESOLV_PATH, &st) == 0)
-        watch->seen = st.st_ctim;
 }
 
 void rn_resolv_watch_close(struct rn_resolv_watch *watch)

@@ -36,9 +36,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: goodput IMPAIR MTU SECONDS SEEDS\n");
         return 2;
     }
-    n = atoi(argv[4]);
+    n = (int)strtol(argv[4], NULL, 10);
     for (int seed = 1; seed <= n; seed++) {
-        double mbits = one(argv[1], (uint32_t)atoi(argv[2]), atoi(argv[3]), (uint64_t)seed);
+        double mbits = one(argv[1], (uint32_t)strtoul(argv[2], NULL, 10),
+                           (int)strtol(argv[3], NULL, 10), (uint64_t)seed);
 
         printf("%.2f ", mbits);
         sum += mbits;
