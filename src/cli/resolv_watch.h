@@ -2,11 +2,10 @@
 /* Notices when the host's resolv.conf changes: written, renamed over, or a symlink whose target does either. */
 #include "cli/plan.h"
 
-#include <time.h>
-
 struct rn_resolv_watch {
-    int fd;               /* inotify; -1: nothing can be watched */
-    struct timespec seen; /* change time of what was read last */
+    int fd;                               /* inotify; -1: nothing can be watched */
+    struct rn_addr seen[RN_PLAN_DNS_MAX]; /* what was read last */
+    unsigned n_seen;
 };
 
 void rn_resolv_watch_open(struct rn_resolv_watch *watch);
