@@ -52,9 +52,9 @@ int main(int argc, char **argv)
         return 2;
     }
     tcp_fixture_init(&f);
-    n = (uint32_t)(int)strtol(argv[1], NULL, 10);
+    n = (uint32_t)strtoul(argv[1], NULL, 10);
     sock = take_off(&f, n);
-    for (uint32_t i = 1; i <= (uint32_t)(int)strtol(argv[2], NULL, 10); i++) {
+    for (uint32_t i = 1; i <= (uint32_t)strtoul(argv[2], NULL, 10); i++) {
         if (is_sack) {
             ack.opts.n_sack = 1;
             ack.opts.sack[0].from.v = 1 + MSS;
