@@ -182,9 +182,12 @@ def memory_stays_flat_under_iperf3(way):
         except subprocess.TimeoutExpired:
             pass
 
-    half = sizes[len(sizes) // 2]
-    assert max(sizes) < 160 << 10, f"{max(sizes)} KiB"
-    assert sizes[-2] <= half * 1.3 + 4096, f"grew from {half} to {sizes[-2]} KiB"
+    # The pool grows by chunks to the most that the buffers ever held at once, 39 MiB here within some 20 s; a packet lost
+    # now and then would be hundreds of MiB of the gigabytes that pass.
+    assert max(sizes) < 64 << 10, f"{max(sizes)} KiB"
+    if behind.IS_LONG:
+        half = sizes[len(sizes) // 2]
+        assert sizes[-2] <= half * 1.1, f"grew from {half} to {sizes[-2]} KiB"
 
 
 @rig.test
