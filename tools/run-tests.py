@@ -96,9 +96,8 @@ def run_meson(build, suites):
 
 
 def print_failures(records, results):
-    failed_programs = {r.name.split(":")[0] for r in results if r.verdict == "failed"}
     for record in records:
-        if record["name"].split(":")[0] not in failed_programs or record["result"] == "OK":
+        if not any(r.verdict == "failed" for r in results_of_program(record)):
             continue
         output = ((record.get("stdout") or "") + (record.get("stderr") or "")).splitlines()
         print(f"\n---- {record['name']}, its last lines:")
