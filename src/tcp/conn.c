@@ -113,21 +113,15 @@ static void tell_the_end(struct rn_tcp *conn, int err)
 
 void rn_tcp_conn_end(struct rn_tcp *conn, int err)
 {
-    bool is_half_open = conn->listen != NULL && conn->state == RN_TCP_SYN_RCVD;
-
     if (conn->state == RN_TCP_CLOSED)
         return;
     rn_tcp_move(conn, err == RN_E_TIMED_OUT ? RN_TCP_EV_TIMEOUT : RN_TCP_EV_RESET);
     rn_tcp_conn_quiesce(conn);
     rn_demux_remove(&conn->sock.stack->demux, &conn->sock.demux);
-    if (is_half_open) {
-        rn_tcp_listen_forget(conn);
-        schedule_reaper(conn);
-    } else if (!has_owner(conn)) {
-        schedule_reaper(conn);
-    } else {
+    if (has_owner(conn))
         tell_the_end(conn, err);
-    }
+    else
+        schedule_reaper(conn);
 }
 
 void rn_tcp_conn_quiesce(struct rn_tcp *conn)
@@ -145,7 +139,7 @@ void rn_tcp_conn_orphan(struct rn_tcp *conn)
 }
 
 /* RFC 6528 §3: ISN = M + F(4-tuple, secret), M a clock of 4 us. */
-static rn_seq make_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
+rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
 {
     uint64_t clock = (uint64_t)rn_stack_now_ns(stack) / 4000;
     uint64_t f = rn_siphash24(&stack->secrets.isn, key, sizeof(*key));
@@ -202,7 +196,7 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
     rn_demux_remove(&stack->demux, &conn->sock.demux);
     conn->sock.demux.key = rn_tcp_key_of(&from, remote);
     /* Hashed before the NIC is known to the key: the secrets see the 4-tuple only. */
-    rn_tcp_conn_start_at(conn, make_isn(stack, &conn->sock.demux.key));
+    rn_tcp_conn_start_at(conn, rn_tcp_isn(stack, &conn->sock.demux.key));
     conn->ts_offset = rn_tcp_ts_offset(stack, &conn->sock.demux.key);
     conn->sock.demux.key.nic = local->nic;
     conn->sock.demux.kind = RN_TCP_NODE_CONN;

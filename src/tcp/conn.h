@@ -187,9 +187,9 @@ struct rn_tcp {
     uint32_t last_challenge_ms; /* RFC 5961 §7 limit, this connection's own */
     struct rn_tcp_cold *cold;   /* NULL: all defaults */
     struct rn_tcp_listen
-        *listen; /* of a listener; or, while in SYN-RCVD or unaccepted, the listener we belong to */
-    struct rn_list link; /* in one list always: its listener's half-open or accept queue, else the
-                            stack's conns */
+        *listen; /* of a listener; or, while unaccepted, the listener we belong to */
+    struct rn_list
+        link; /* in one list always: its listener's accept queue, else the stack's conns */
     struct rn_tcp_count count;
 };
 
@@ -341,6 +341,8 @@ void rn_tcp_send_ack(struct rn_tcp *conn);
 void rn_tcp_timers_init(struct rn_tcp *conn);
 void rn_tcp_timers_stop_all(struct rn_tcp *conn);
 void rn_tcp_timers_syn_sent(struct rn_tcp *conn);
+/* Our SYN left at @sent_ns, before there was a connection to arm. */
+void rn_tcp_timers_syn_was_sent(struct rn_tcp *conn, int64_t sent_ns);
 void rn_tcp_timers_data_sent(struct rn_tcp *conn);
 void rn_tcp_timers_data_acked(struct rn_tcp *conn); /* some or all; re-arms or stops RTO and TLP */
 void rn_tcp_timers_window_closed(struct rn_tcp *conn); /* persist */

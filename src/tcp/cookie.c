@@ -78,15 +78,6 @@ static void decode_ts(struct rn_tcp_syn *syn, const struct rn_tcp_opts *opts)
     syn->flags = (bits & TS_ECN) != 0 ? RN_TCP_SYN | RN_TCP_ECE | RN_TCP_CWR : RN_TCP_SYN;
 }
 
-static uint16_t our_mss(const struct rn_tcp *listener, const struct rn_tcp_syn *syn)
-{
-    const struct rn_nic *nic = rn_nic_find(listener->sock.stack, syn->nic);
-    uint32_t mtu = nic != NULL ? rn_nic_mtu(nic) : 576;
-    uint32_t headers = rn_addr_is_v4(syn->remote.addr) ? 40 : 60;
-
-    return rn_sat_u16(mtu > headers ? mtu - headers : mss_table[0]);
-}
-
 static rn_seq make_isn(const struct rn_stack *stack, const struct rn_tcp_syn *syn)
 {
     uint32_t period = period_now(stack);
@@ -96,32 +87,35 @@ static rn_seq make_isn(const struct rn_stack *stack, const struct rn_tcp_syn *sy
     return rn_seq_of(hash(stack, syn, 0, 0) + syn->seq.v + (period << HASH_BITS) + low);
 }
 
+/* What the ACK will not bring back must not be agreed on. */
+static void forget_what_is_not_kept(struct rn_tcp_syn *syn)
+{
+    if (syn->opts.has_ts)
+        return;
+    syn->opts.sack_ok = false;
+    syn->opts.has_wscale = false;
+    syn->flags = RN_TCP_SYN;
+}
+
 void rn_tcp_cookie_send(struct rn_tcp *listener, const struct rn_tcp_syn *syn)
 {
     struct rn_stack *stack = listener->sock.stack;
-    struct rn_tcp_opts opts = { .has_mss = true, .mss = our_mss(listener, syn) };
-    struct rn_tcp_bare answer = {
-        .local = syn->local,
-        .remote = syn->remote,
-        .seq = make_isn(stack, syn),
-        .ack = rn_seq_add(syn->seq, 1),
-        .flags = RN_TCP_SYN | RN_TCP_ACK,
-        .window = rn_sat_u16(listener->rcv.buf_max),
-        .nic = syn->local.nic,
-        .opts = &opts,
+    struct rn_tcp_syn kept = *syn;
+    struct rn_tcp_syn_ack answer = {
+        .isn = make_isn(stack, syn),
+        .window = rn_tcp_rcv_first_window(listener),
+        .wscale = rn_tcp_tune_wscale(listener),
     };
 
     if (syn->opts.has_ts) {
-        opts.has_ts = true;
-        opts.ts_val = encode_ts(stack, syn);
-        opts.ts_ecr = syn->opts.ts_val;
-        opts.sack_ok = syn->opts.sack_ok;
-        opts.has_wscale = syn->opts.has_wscale;
-        opts.wscale = rn_tcp_tune_wscale(listener);
+        answer.opts.has_ts = true;
+        answer.opts.ts_val = encode_ts(stack, syn);
+        answer.opts.ts_ecr = syn->opts.ts_val;
     }
+    forget_what_is_not_kept(&kept);
     listener->listen->cookie_used_ns = rn_stack_now_ns(stack);
     stack->stats.tcp_cookies_sent++;
-    rn_tcp_send_bare(stack, &answer);
+    rn_tcp_send_syn_ack(listener, &kept, &answer);
 }
 
 static bool were_cookies_sent(const struct rn_tcp *listener)

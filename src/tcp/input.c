@@ -167,6 +167,9 @@ static void give_to(struct arrival *a, struct rn_demux_node *node)
         syn = syn_of(a);
         rn_tcp_listen_in(conn_of(node), &syn, &a->seg);
         break;
+    case RN_TCP_NODE_HALF:
+        rn_tcp_half_in(node, &a->seg);
+        break;
     case RN_TCP_NODE_REQUEST:
         rn_tcp_request_in(node, &a->seg);
         break;

@@ -8,6 +8,7 @@ enum rn_tcp_node {
     RN_TCP_NODE_LISTENER,
     RN_TCP_NODE_TIMEWAIT,
     RN_TCP_NODE_REQUEST, /* an open request of the forwarder */
+    RN_TCP_NODE_HALF,    /* a SYN that a listener has answered */
 };
 
 extern const struct rn_sock_ops rn_tcp_sock_ops;
@@ -40,6 +41,8 @@ static inline uint32_t rn_tcp_clock_ms(const struct rn_stack *stack)
     return (uint32_t)(rn_stack_now_ns(stack) / RN_NS_PER_MS);
 }
 
+/* Where a connection of this name starts (RFC 6528). */
+rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key);
 /* Our first sequence number, before anything was sent. */
 void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn);
 /* Stops timers and output, drops the send queue: what is left is only the receive queue. */
@@ -58,6 +61,8 @@ void rn_tcp_established(struct rn_tcp *conn);
 void rn_tcp_opts_negotiate(struct rn_tcp *conn, const struct rn_tcp_opts *peer);
 /* The MSS we announce: what fits our path to the peer. */
 uint16_t rn_tcp_opts_our_mss(const struct rn_tcp *conn);
+/* The same for a connection to be: what fits this way, within the option @mss_user (0: none). */
+uint16_t rn_tcp_opts_mss_of(const struct rn_flow *flow, struct rn_addr dst, uint16_t mss_user);
 /* RFC 3168 §6.1.1: @flags of the peer's SYN, SYN+ACK. */
 void rn_tcp_ecn_on_syn(struct rn_tcp *conn, uint16_t flags);
 void rn_tcp_ecn_on_syn_ack(struct rn_tcp *conn, uint16_t flags);
@@ -72,8 +77,11 @@ struct rn_tcp_bare {
     uint16_t window; /* as on the wire */
     uint16_t nic;    /* 0 any */
     bool is_spoofed;
+    bool is_retransmit;
     uint8_t tos;
+    uint8_t ttl;                    /* 0: the stack's */
     const struct rn_tcp_opts *opts; /* NULL none */
+    struct rn_flow *flow;           /* borrows; the way there, NULL: looked up */
 };
 void rn_tcp_send_bare(struct rn_stack *stack, const struct rn_tcp_bare *bare);
 /* The RST that answers @seg, which came to @local from @remote (RFC 9293 §3.10.7.1). None for a RST. */

@@ -75,45 +75,25 @@ int rn_tcp_passive_new(struct rn_tcp **ret, struct rn_stack *stack, const struct
 
 /* --- queues ----------------------------------------------------------------------------------------------------- */
 
-static void enqueue_half_open(struct rn_tcp_listen *listen, struct rn_tcp *conn)
+static void enqueue(struct rn_tcp_listen *listen, struct rn_tcp *conn)
 {
-    rn_list_remove(&conn->link);
-    rn_list_push_back(&listen->half_open, &conn->link);
-    listen->n_half_open++;
-    conn->listen = listen;
-}
-
-static bool is_accept_queue_full(const struct rn_tcp_listen *listen)
-{
-    return listen->n_ready >= listen->backlog;
-}
-
-bool rn_tcp_listen_promote(struct rn_tcp *conn)
-{
-    struct rn_tcp_listen *listen = conn->listen;
-
-    if (is_accept_queue_full(listen)) {
-        stats_of(conn)->tcp_listen_overflows++;
-        return false;
-    }
     rn_list_remove(&conn->link);
     rn_list_push_back(&listen->ready, &conn->link);
-    listen->n_half_open--;
     listen->n_ready++;
+    conn->listen = listen;
     rn_sock_ready(&listen->listener->sock, RN_READABLE);
-    return true;
 }
 
 /* As Linux counts it: so many SYN+ACKs (after 0, 1, 3, 7, ... s) are sent in the time the listener will wait. */
-bool rn_tcp_listen_defers(const struct rn_tcp *conn)
+bool rn_tcp_listen_defers(const struct rn_tcp *listener, unsigned retries)
 {
-    int64_t wait_ns = conn->listen != NULL ? rn_tcp_cold_get(conn->listen->listener)->defer_ns : 0;
+    int64_t wait_ns = rn_tcp_cold_get(listener)->defer_ns;
     int64_t after_ns = 0;
-    unsigned retries = 0;
+    unsigned wanted = 0;
 
-    while (after_ns < wait_ns && retries < 8)
-        after_ns += RN_NS_PER_S << retries++;
-    return conn->syn_retries < retries;
+    while (after_ns < wait_ns && wanted < 8)
+        after_ns += RN_NS_PER_S << wanted++;
+    return retries < wanted;
 }
 
 /* Back among the connections that are in no queue. */
@@ -137,20 +117,6 @@ struct rn_tcp *rn_tcp_listen_accept(struct rn_tcp_listen *listen)
     return conn;
 }
 
-void rn_tcp_listen_forget(struct rn_tcp *conn)
-{
-    conn->listen->n_half_open--;
-    leave_queue(conn);
-}
-
-static void end_half_open(struct rn_tcp_listen *listen)
-{
-    struct rn_list *node;
-
-    while ((node = rn_list_first(&listen->half_open)) != NULL)
-        rn_tcp_conn_abort(rn_list_entry(node, struct rn_tcp, link), RN_E_CONN_ABORTED);
-}
-
 static void end_unaccepted(struct rn_tcp_listen *listen)
 {
     struct rn_list *node;
@@ -167,7 +133,7 @@ void rn_tcp_listen_end(struct rn_tcp *listener)
 {
     struct rn_tcp_listen *listen = listener->listen;
 
-    end_half_open(listen);
+    rn_tcp_half_end_all(listen);
     end_unaccepted(listen);
     rn_demux_remove(&listener->sock.stack->demux, &listener->sock.demux);
     rn_tcp_move(listener, RN_TCP_EV_RESET);
@@ -177,53 +143,53 @@ void rn_tcp_listen_end(struct rn_tcp *listener)
 
 /* --- segments --------------------------------------------------------------------------------------------------- */
 
-static void open_half(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
-{
-    struct rn_tcp *conn;
-
-    if (rn_tcp_passive_new(&conn, listener->sock.stack, syn, listener) < 0) {
-        stats_of(listener)->tcp_listen_drops++;
-        rn_pkt_drop(seg->pkt, RN_DROP_NOMEM);
-        return;
-    }
-    enqueue_half_open(listener->listen, conn);
-    rn_tcp_send_syn(conn);
-    /* Data beside a SYN is not acknowledged, so it comes again when the peer has proven its address. */
-    rn_pkt_free(seg->pkt);
-}
-
 static void on_syn(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
 {
     struct rn_tcp_listen *listen = listener->listen;
 
-    if (is_accept_queue_full(listen)) {
+    if (rn_tcp_listen_is_full(listen)) {
         stats_of(listener)->tcp_listen_overflows++;
         stats_of(listener)->tcp_listen_drops++;
         rn_pkt_drop(seg->pkt, RN_DROP_TCP_BACKLOG);
-    } else if (listen->n_half_open >= RN_TCP_HALF_OPEN_MAX) {
-        rn_tcp_cookie_send(listener, syn);
-        rn_pkt_free(seg->pkt);
-    } else {
-        open_half(listener, syn, seg);
+        return;
     }
+    if (listen->n_half_open >= RN_TCP_HALF_OPEN_MAX) {
+        rn_tcp_cookie_send(listener, syn);
+    } else if (rn_tcp_half_open(listener, syn) < 0) {
+        stats_of(listener)->tcp_listen_drops++;
+        rn_pkt_drop(seg->pkt, RN_DROP_NOMEM);
+        return;
+    }
+    /* Data beside a SYN is not acknowledged, so it comes again when the peer has proven its address. */
+    rn_pkt_free(seg->pkt);
 }
 
 /* The peer has our SYN+ACK already, so the connection enters SYN-RCVD as if it had sent it, and the ACK does the rest. */
+void rn_tcp_listen_admit(struct rn_tcp *listener, struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    conn->snd.nxt = conn->snd.max = rn_seq_add(conn->iss, 1);
+    enqueue(listener->listen, conn);
+    rn_tcp_segment_in(conn, seg);
+}
+
 static void open_from_cookie(struct rn_tcp *listener, const struct rn_tcp_syn *syn,
                              struct rn_tcp_seg *seg)
 {
     struct rn_tcp *conn;
 
-    if (is_accept_queue_full(listener->listen) ||
+    /* Data repeats the cookie's ACK, so nothing need be kept of an ACK without. */
+    if (rn_tcp_listen_defers(listener, 0) && seg->data_len == 0 && (seg->flags & RN_TCP_FIN) == 0) {
+        rn_pkt_free(seg->pkt);
+        return;
+    }
+    if (rn_tcp_listen_is_full(listener->listen) ||
         rn_tcp_passive_new(&conn, listener->sock.stack, syn, listener) < 0) {
         stats_of(listener)->tcp_listen_overflows++;
         rn_pkt_drop(seg->pkt, RN_DROP_TCP_BACKLOG);
         return;
     }
-    enqueue_half_open(listener->listen, conn);
-    conn->snd.nxt = conn->snd.max = rn_seq_add(conn->iss, 1);
-    (void)rn_tcp_rcv_announce(conn, RN_TCP_SYN);
-    rn_tcp_segment_in(conn, seg);
+    rn_tcp_rcv_announced(conn, rn_tcp_rcv_first_window(listener));
+    rn_tcp_listen_admit(listener, conn, seg);
 }
 
 static void on_ack(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Passive opens. A SYN becomes a connection of its own in its listener's half-open queue, moves to the accept queue when
- * its handshake is done, and belongs to the application from rn_sock_accept on. When the half-open queue is full a SYN
- * is answered by a cookie (cookie.c) and costs nothing. The forwarder makes its connections by the same function.
+ * Passive opens. A SYN becomes a small record in its listener's half-open queue (half.c), a connection in the accept
+ * queue when its handshake is done, and belongs to the application from rn_sock_accept on. When the half-open queue is
+ * full a SYN is answered by a cookie (cookie.c) and costs nothing. The forwarder makes its connections by the same
+ * function.
  */
 #include "tcp/conn.h"
 
@@ -12,7 +13,7 @@
 
 struct rn_tcp_listen {
     struct rn_tcp *listener;  /* owner */
-    struct rn_list half_open; /* rn_tcp.link */
+    struct rn_list half_open; /* rn_tcp_half.link */
     struct rn_list ready;     /* rn_tcp.link: established, wait for accept */
     uint32_t n_half_open;
     uint32_t n_ready;
@@ -42,17 +43,38 @@ void rn_tcp_listen_in(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn
  * it inherits, or NULL. Returns owned. Errors: NOMEM, or as rn_flow_find. */
 RN_MUST_USE int rn_tcp_passive_new(struct rn_tcp **ret, struct rn_stack *stack,
                                    const struct rn_tcp_syn *syn, const struct rn_tcp *model);
-/* Called when our SYN of a passive connection was acknowledged: moves it to the accept queue. false: no room there, the
- * ACK has to be ignored. */
-bool rn_tcp_listen_promote(struct rn_tcp *conn);
 /* The connection that has waited longest; it is the caller's now. NULL: none. */
 struct rn_tcp *rn_tcp_listen_accept(struct rn_tcp_listen *listen);
-/* Does the listener still want data before it accepts (DEFER_ACCEPT)? */
-bool rn_tcp_listen_defers(const struct rn_tcp *conn);
-/* Leaves the listener's queues, if it is in one. */
-void rn_tcp_listen_forget(struct rn_tcp *conn);
+/* Is there no room for a further connection to wait in? */
+static inline bool rn_tcp_listen_is_full(const struct rn_tcp_listen *listen)
+{
+    return listen->n_ready >= listen->backlog;
+}
+/* Does the listener, which has sent its SYN+ACK 1 + @retries times, still want data before it accepts (DEFER_ACCEPT)? */
+bool rn_tcp_listen_defers(const struct rn_tcp *listener, unsigned retries);
+/* Puts @conn, just made of a SYN that @seg's peer has proven to have sent, into the accept queue and gives it @seg.
+ * Consumes seg->pkt. */
+void rn_tcp_listen_admit(struct rn_tcp *listener, struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* Consumes the listening half of @listener: connections nobody accepted are reset. */
 void rn_tcp_listen_end(struct rn_tcp *listener);
+
+/* --- half.c: a SYN until its handshake is done ----------------------------------------------------------------- */
+/* Keeps @syn and answers it. Errors: NOMEM, EXISTS. */
+RN_MUST_USE int rn_tcp_half_open(struct rn_tcp *listener, const struct rn_tcp_syn *syn);
+/* Answers @syn with SYN+ACK: options as it asks, the timestamps of @answer. */
+struct rn_tcp_syn_ack {
+    rn_seq isn;
+    uint16_t window;
+    uint8_t wscale; /* ours */
+    bool is_retransmit;
+    struct rn_tcp_opts opts; /* timestamps only */
+};
+void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn *syn,
+                         const struct rn_tcp_syn_ack *answer);
+/* A segment for a half-open connection (RFC 9293 §3.10.7.4 in SYN-RCVD). Consumes seg->pkt. */
+void rn_tcp_half_in(struct rn_demux_node *node, struct rn_tcp_seg *seg);
+/* Resets and frees all of @listen. */
+void rn_tcp_half_end_all(struct rn_tcp_listen *listen);
 
 /* --- cookie.c ----------------------------------------------------------------------------------------------- */
 /* Answers @syn without keeping anything. */

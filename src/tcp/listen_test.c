@@ -303,6 +303,171 @@ static void test_a_cookie_keeps_mss_wscale_and_sack_in_isn_and_timestamp(void **
     tcp_fixture_fini(&f);
 }
 
+/* What the SYN+ACK did not agree to must not be done: the ECN bit travels in the timestamp, and only there. */
+static void test_a_cookie_answers_ecn_and_maxseg_as_a_half_open_connection_does(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    assert_int_equal(rn_sock_set_opt(server, RN_TCP_MAXSEG, 1000), 0);
+    assert_int_equal(rn_sock_set_opt(server, RN_TCP_WINDOW_CLAMP, 20000), 0);
+    flood(&f);
+
+    fix_peer(&f, "SEW 0:0(0) win 65535 <mss 1300,TS 40 0>");
+    fix_we(&f, "SE. 0:0(0) ack 1 win 20000 <mss 1000,TS 0 40>");
+    fix_peer(&f, "P. 1:11(10) ack 1 <TS 41 0>");
+    sock = fix_accept(server);
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_true(info.has_ecn);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+
+    f.their_port++;
+    f.knows_our_isn = false;
+    f.knows_our_ts = false;
+    fix_peer(&f, "SEW 0:0(0) win 65535 <mss 1300>");
+    fix_we(&f, "S. 0:0(0) ack 1 win 20000 <mss 1000>");
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+static void test_a_cookie_waits_for_data_too(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    size_t n_allocated;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    assert_int_equal(rn_sock_set_opt(server, RN_TCP_DEFER_ACCEPT_NS, 5 * RN_NS_PER_S), 0);
+    flood(&f);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460>");
+    (void)fix_next(&f);
+    n_allocated = f.t.alloc.n_live;
+
+    fix_peer(&f, ". 1:1(0) ack 1");
+    assert_int_equal(f.t.alloc.n_live, n_allocated);
+    assert_int_equal(rn_sock_accept(server, &sock), RN_E_WOULD_BLOCK);
+    fix_peer(&f, "P. 1:11(10) ack 1");
+
+    sock = fix_accept(server);
+    fix_reads(sock, 0, 10);
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+/* The peer goes by what the SYN+ACK said, whatever the listener's options became meanwhile. */
+static void test_a_connection_keeps_the_promises_of_its_syn_ack(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460,wscale 7>");
+    fix_we(&f, "S. 0:0(0) ack 1 win 65535 <mss 1460,wscale 7>");
+
+    assert_int_equal(rn_sock_set_opt(server, RN_TCP_WINDOW_CLAMP, 5000), 0);
+    fix_peer(&f, ". 1:1(0) ack 1");
+    sock = fix_accept(server);
+
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.rcv_wscale, 7);
+    assert_true(info.rcv_wnd >= 65535);
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+/* What resent its SYN+ACK starts slowly, and takes no RTT from an ACK that may answer either (RFC 6298 §3, §5.7). */
+static void test_a_connection_inherits_the_fate_of_its_syn_ack(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460>");
+    fix_pass(&f, 50);
+    fix_ignore(&f);
+    fix_peer(&f, ". 1:1(0) ack 1");
+    sock = fix_accept(server);
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_in_range(info.srtt_ns, 49 * RN_NS_PER_MS, 51 * RN_NS_PER_MS);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+
+    f.their_port++;
+    f.knows_our_isn = false;
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460>");
+    fix_pass(&f, 4000);
+    fix_ignore(&f);
+    fix_peer(&f, ". 1:1(0) ack 1");
+    sock = fix_accept(server);
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.srtt_ns, 0);
+    assert_int_equal(info.cwnd, 1460);
+    assert_int_equal(info.total_retrans_pkts, 2);
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+/* RFC 5961 holds before the handshake is done, too. */
+static void test_a_half_open_connection_is_not_moved_by_guesses(void **state)
+{
+    static const char *const guesses[] = { "R 500:500(0)", "S 77:77(0) win 1",
+                                           ". 900000:900000(0) ack 1", "F 1:1(0)" };
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460,sackOK,TS 10 0>");
+    (void)fix_next(&f);
+
+    for (unsigned i = 0; i < RN_ARRAY_LEN(guesses); i++)
+        fix_peer(&f, guesses[i]);
+    fix_we(&f, ". 1:1(0) ack 1"); /* one challenge for all */
+    fix_peer(&f, ". 1:1(0) ack 1 <TS 9 0>");
+    assert_int_equal(f.stack->stats.tcp_paws_drops, 1);
+    fix_silent(&f);
+    assert_int_equal(rn_sock_accept(server, &sock), RN_E_WOULD_BLOCK);
+
+    fix_peer(&f, ". 1:1(0) ack 1 <TS 11 0>");
+    rn_sock_abort(fix_accept(server));
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_forged_or_old_cookie_is_reset(void **state)
 {
     struct tcp_fixture f;
@@ -383,6 +548,11 @@ int main(void)
         cmocka_unit_test(test_the_syn_ack_is_repeated_and_the_half_open_forgotten),
         cmocka_unit_test(test_defer_accept_waits_for_data),
         cmocka_unit_test(test_a_cookie_keeps_mss_wscale_and_sack_in_isn_and_timestamp),
+        cmocka_unit_test(test_a_cookie_answers_ecn_and_maxseg_as_a_half_open_connection_does),
+        cmocka_unit_test(test_a_cookie_waits_for_data_too),
+        cmocka_unit_test(test_a_connection_keeps_the_promises_of_its_syn_ack),
+        cmocka_unit_test(test_a_connection_inherits_the_fate_of_its_syn_ack),
+        cmocka_unit_test(test_a_half_open_connection_is_not_moved_by_guesses),
         cmocka_unit_test(test_a_forged_or_old_cookie_is_reset),
         cmocka_unit_test(test_an_idle_connection_costs_at_most_512_bytes),
     };

@@ -8,14 +8,19 @@
 #define MSS_FLOOR                                                                                  \
     48u /* below that a segment is all header; a peer may not make us send such (CVE-2019-11479) */
 
-uint16_t rn_tcp_opts_our_mss(const struct rn_tcp *conn)
+uint16_t rn_tcp_opts_mss_of(const struct rn_flow *flow, struct rn_addr dst, uint16_t mss_user)
 {
-    uint32_t mss = rn_flow_payload_mtu(&conn->flow, conn->sock.demux.key.remote);
+    uint32_t mss = rn_flow_payload_mtu(flow, dst);
 
     mss = mss > RN_TCP_HDR_BYTES ? mss - RN_TCP_HDR_BYTES : MSS_FLOOR;
-    if (conn->snd.mss_user != 0)
-        mss = rn_min_u32(mss, conn->snd.mss_user);
+    if (mss_user != 0)
+        mss = rn_min_u32(mss, mss_user);
     return rn_sat_u16(mss);
+}
+
+uint16_t rn_tcp_opts_our_mss(const struct rn_tcp *conn)
+{
+    return rn_tcp_opts_mss_of(&conn->flow, conn->sock.demux.key.remote, conn->snd.mss_user);
 }
 
 static uint16_t default_mss(const struct rn_tcp *conn)

@@ -191,6 +191,20 @@ uint32_t rn_tcp_rcv_window(struct rn_tcp *conn)
     return want;
 }
 
+uint16_t rn_tcp_rcv_first_window(const struct rn_tcp *model)
+{
+    if (rn_stack_pressure(model->sock.stack) == RN_PRESSURE_FULL)
+        return 0;
+    return rn_sat_u16(window_limit(model));
+}
+
+void rn_tcp_rcv_announced(struct rn_tcp *conn, uint16_t field)
+{
+    conn->rcv.wnd = field;
+    conn->rcv.wup = conn->rcv.nxt;
+    conn->rcv.last_ack_sent = conn->rcv.nxt;
+}
+
 /* Rounded up where rounding down would take back what was promised. */
 static uint16_t to_field(const struct rn_tcp *conn, uint32_t wnd, uint16_t flags)
 {

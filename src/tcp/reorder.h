@@ -66,6 +66,9 @@ static inline rn_seq rn_tcp_rcv_edge(const struct rn_tcp *conn)
 {
     return rn_seq_add(conn->rcv.wup, conn->rcv.wnd);
 }
+/* The window field of a SYN+ACK for a connection like @model, which is not there yet; and that it was sent. */
+uint16_t rn_tcp_rcv_first_window(const struct rn_tcp *model);
+void rn_tcp_rcv_announced(struct rn_tcp *conn, uint16_t field);
 /* Memory held on behalf of the connection: charges it and the stack. */
 void rn_tcp_rcv_charge(struct rn_tcp *conn, int64_t bytes);
 uint32_t rn_tcp_rcv_pkt_cost(const struct rn_pkt *pkt);

@@ -41,7 +41,8 @@ static bool fill_bare(struct rn_pkt *pkt, const struct rn_tcp_bare *bare)
 void rn_tcp_send_bare(struct rn_stack *stack, const struct rn_tcp_bare *bare)
 {
     struct rn_pkt *pkt = rn_pkt_new(stack->turn->pool);
-    struct rn_flow flow = { 0 };
+    struct rn_flow own = { 0 };
+    struct rn_flow *flow = bare->flow != NULL ? bare->flow : &own;
     struct rn_addr src;
     struct rn_ip_out out = {
         .src = bare->local.addr,
@@ -49,20 +50,22 @@ void rn_tcp_send_bare(struct rn_stack *stack, const struct rn_tcp_bare *bare)
         .nic = bare->nic,
         .proto = RN_IPPROTO_TCP,
         .tos = bare->tos,
+        .ttl = bare->ttl,
         .is_spoofed = bare->is_spoofed,
     };
 
     if (pkt == NULL)
         return;
     pkt->account = &stack->drops;
-    if (!fill_bare(pkt, bare) || rn_flow_find(stack, &flow, &out, &src) < 0) {
+    if (!fill_bare(pkt, bare) || rn_flow_find(stack, flow, &out, &src) < 0) {
         rn_pkt_drop(pkt, RN_DROP_NO_ROUTE);
         return;
     }
-    stack->stats.tcp_out_segs++;
+    stack->stats.tcp_out_segs += !bare->is_retransmit;
+    stack->stats.tcp_retrans_segs += bare->is_retransmit;
     /* Nobody waits for it; a failure is counted where it happens. */
-    (void)rn_ip_output(stack, &flow, &out, pkt);
-    rn_flow_release(&flow);
+    (void)rn_ip_output(stack, flow, &out, pkt);
+    rn_flow_release(&own);
 }
 
 void rn_tcp_send_reset_for(struct rn_stack *stack, const struct rn_endpoint *local,

@@ -1,5 +1,4 @@
 #include "tcp/life.h"
-#include "tcp/listen.h"
 #include "tcp/reorder.h"
 #include "tcp/timewait.h"
 
@@ -210,10 +209,6 @@ static enum step finish_handshake(struct walk *w)
         answer_by_reset(conn, seg);
         return drop(w, RN_DROP_TCP_BAD_ACK);
     }
-    if (rn_tcp_listen_defers(conn) && seg->data_len == 0 && (seg->flags & RN_TCP_FIN) == 0)
-        return drop(w, RN_DROP_CONSUMED);
-    if (conn->listen != NULL && !rn_tcp_listen_promote(conn))
-        return drop(w, RN_DROP_TCP_BACKLOG);
     take_first_window(conn, seg);
     rn_tcp_established(conn);
     return GO_ON;

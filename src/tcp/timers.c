@@ -223,6 +223,12 @@ void rn_tcp_timers_syn_sent(struct rn_tcp *conn)
     arm_in(conn, RN_TCP_T_RTO, rn_tcp_rto_ns(conn));
 }
 
+void rn_tcp_timers_syn_was_sent(struct rn_tcp *conn, int64_t sent_ns)
+{
+    conn->persist_kind = KIND_SYN;
+    arm(conn, RN_TCP_T_RTO, sent_ns + rn_tcp_rto_ns(conn));
+}
+
 void rn_tcp_timers_handshake_done(struct rn_tcp *conn)
 {
     conn->persist_kind = KIND_RTO;

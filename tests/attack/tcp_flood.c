@@ -41,6 +41,36 @@ static void test_B13_a_syn_flood_keeps_memory_bounded(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* A SYN costs a record and its share of the table, and all of it comes back. */
+static void test_B13_a_half_open_connection_costs_at_most_160_bytes(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    size_t before;
+    size_t table;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 128);
+    syn_from(&f, 0);
+    rn_pktq_free_all(&f.out);
+    before = f.t.alloc.bytes_live;
+
+    for (unsigned i = 1; i < RN_TCP_HALF_OPEN_MAX; i++) {
+        syn_from(&f, i);
+        rn_pktq_free_all(&f.out);
+    }
+
+    table = (size_t)4 * RN_TCP_HALF_OPEN_MAX * sizeof(void *);
+    assert_true(f.t.alloc.bytes_live - before <= RN_TCP_HALF_OPEN_MAX * 160 + table);
+    fix_pass(&f, 70000);
+    rn_pktq_free_all(&f.out);
+    assert_int_equal(f.stack->stats.tcp_attempt_fails, RN_TCP_HALF_OPEN_MAX);
+    rn_sock_close(server);
+    fix_turn(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_B13_an_honest_client_gets_through_the_flood(void **state)
 {
     struct tcp_fixture f;
@@ -186,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_B13_a_syn_flood_keeps_memory_bounded),
+        cmocka_unit_test(test_B13_a_half_open_connection_costs_at_most_160_bytes),
         cmocka_unit_test(test_B13_an_honest_client_gets_through_the_flood),
         cmocka_unit_test(test_B15_a_syn_is_not_amplified),
         cmocka_unit_test(test_B17_single_bytes_out_of_order_stay_within_nodes_and_buffer),
