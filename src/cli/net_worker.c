@@ -45,6 +45,7 @@ struct rn_net_worker {
     struct rn_net *net;
     struct rn_resolver *resolver;
     struct rn_policy policy;
+    struct rn_gate_dns *dns;
     struct rn_gate_tcp *tcp;
     struct rn_gate_udp *udp;
     struct rn_gate_icmp *icmp;
@@ -193,8 +194,9 @@ static void tell_session(void *arg, const struct rn_endpoint *client, const stru
 static int build_gates(struct rn_net_worker *w)
 {
     struct rn_gate_tcp_opts tcp = {
-        .stack = w->stack, .net = w->net, .map = rn_policy_map, .map_arg = &w->policy
+        .stack = w->stack, .net = w->net, .map = rn_policy_tcp, .map_arg = &w->policy
     };
+    struct rn_gate_dns_opts dns = { .stack = w->stack, .resolver = w->resolver };
     struct rn_gate_udp_opts udp = { .stack = w->stack,
                                     .net = w->net,
                                     .resolver = w->resolver,
@@ -209,7 +211,10 @@ static int build_gates(struct rn_net_worker *w)
     *w->ret_what = "open the gates";
     if (w->config->verbose > 0)
         tcp.on_session = tell_session;
-    err = rn_gate_tcp_new(&w->tcp, &tcp);
+    err = rn_gate_dns_new(&w->dns, &dns);
+    tcp.dns = w->dns;
+    if (err >= 0)
+        err = rn_gate_tcp_new(&w->tcp, &tcp);
     if (err >= 0)
         err = rn_gate_udp_new(&w->udp, &udp);
     if (err >= 0)
@@ -421,6 +426,7 @@ struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
     rn_gate_icmp_free(w->icmp);
     rn_gate_udp_free(w->udp);
     rn_gate_tcp_free(w->tcp);
+    rn_gate_dns_free(w->dns);
     rn_resolver_free(w->resolver);
     rn_driver_stop(&w->driver);
     rn_stack_free(w->stack);

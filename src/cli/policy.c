@@ -1,5 +1,6 @@
 #include "cli/policy.h"
 
+#include "outnet/gate_tcp.h"
 #include "outnet/gate_udp.h"
 #include "outnet/native_fd.h"
 #include "wire/dns.h"
@@ -59,10 +60,6 @@ int rn_policy_map(void *arg, struct rn_endpoint *to)
 {
     const struct rn_policy *policy = arg;
 
-    if (rn_policy_is_resolver(policy, to)) {
-        to->addr = rn_resolver_server(policy->resolver);
-        return rn_addr_is_none(to->addr) ? RN_E_CONN_REFUSED : RN_OK;
-    }
     if (rn_policy_is_gateway(policy, to->addr))
         return map_gateway(policy, to);
     if (rn_addr_is_loopback(to->addr) || rn_addr_is_any(to->addr))
@@ -80,6 +77,16 @@ struct rn_endpoint rn_policy_peer(void *arg, const struct rn_endpoint *peer)
         rn_prefix_contains(is_v4 ? &policy->inner4 : &policy->inner6, peer->addr))
         seen.addr = is_v4 ? policy->gateway4 : policy->gateway6;
     return seen;
+}
+
+int rn_policy_tcp(void *arg, struct rn_endpoint *to)
+{
+    int err;
+
+    if (rn_policy_is_resolver(arg, to))
+        return RN_GATE_TCP_DNS;
+    err = rn_policy_map(arg, to);
+    return err < 0 ? err : RN_GATE_TCP_OUT;
 }
 
 int rn_policy_udp(void *arg, struct rn_endpoint *to)

@@ -1,7 +1,7 @@
 /* The shortest way through the whole machine: an echo request in, its reply out. */
 #include "host.h"
 #include "ip/ip.h"
-#include "net.h"
+#include "test_net.h"
 
 static const struct rn_protos protos = { .l3 = { &rn_ipv4_ops, &rn_ipv6_ops },
                                          .l4 = { &rn_icmp4_ops, &rn_icmp6_ops } };

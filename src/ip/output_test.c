@@ -2,7 +2,7 @@
 
 #include "host.h"
 #include "ip/pmtu.h"
-#include "net.h"
+#include "test_net.h"
 
 #include <runnel/err.h>
 #include <runnel/route.h>

@@ -367,9 +367,15 @@ static void on_cancelled(struct rn_tcp_request *req)
 static void on_syn(struct rn_tcp_request *req, void *arg)
 {
     struct rn_gate_tcp *gate = arg;
-    struct session *s = session_new(gate);
-    int err = RN_OK;
+    struct rn_endpoint to = rn_tcp_request_local(req);
+    int err = gate->opts.map != NULL ? gate->opts.map(gate->opts.map_arg, &to) : RN_GATE_TCP_OUT;
+    struct session *s;
 
+    if (err == RN_GATE_TCP_DNS) {
+        rn_gate_dns_take(gate->opts.dns, req);
+        return;
+    }
+    s = session_new(gate);
     if (s == NULL) {
         rn_tcp_request_refuse(req, RN_TCP_REFUSE_RESET);
         return;
@@ -377,11 +383,9 @@ static void on_syn(struct rn_tcp_request *req, void *arg)
     s->request = req;
     s->client = rn_tcp_request_remote(req);
     s->asked = rn_tcp_request_local(req);
-    s->dial = (struct rn_net_dial){ .to = s->asked, .client = s->client, .done = on_dialled };
+    s->dial = (struct rn_net_dial){ .to = to, .client = s->client, .done = on_dialled };
     rn_tcp_request_set_data(req, s);
     rn_tcp_request_on_cancel(req, on_cancelled);
-    if (gate->opts.map != NULL)
-        err = gate->opts.map(gate->opts.map_arg, &s->dial.to);
     if (err >= 0)
         err = rn_net_dial_start(gate->opts.net, &s->dial);
     if (err < 0)

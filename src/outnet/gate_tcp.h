@@ -5,17 +5,25 @@
  * both ways by reference, with back-pressure by window: inner data is acknowledged at receipt, taken off the receive queue
  * only as the outer side takes it, and the window reopens by as much (DESIGN, "Gate and window").
  */
+#include "outnet/gate_dns.h"
 #include "outnet/net.h"
 
 struct rn_gate_tcp;
 
+/* Where a connection goes. */
+enum rn_gate_tcp_way {
+    RN_GATE_TCP_OUT, /* to the (perhaps changed) destination */
+    RN_GATE_TCP_DNS, /* to a resolver */
+};
+
 struct rn_gate_tcp_opts {
-    struct rn_stack *stack; /* borrows */
-    struct rn_net *net;     /* borrows */
-    unsigned max_pending;   /* dials in flight; 0: 4096 */
-    unsigned max_sessions;  /* 0: no limit of its own */
-    /* Optional: where a destination really leads (gateway names, loopback policy). Returns 0 and may change @to, or an
-     * error to refuse with. */
+    struct rn_stack *stack;  /* borrows */
+    struct rn_net *net;      /* borrows */
+    struct rn_gate_dns *dns; /* borrows; NULL: map never says RN_GATE_TCP_DNS */
+    unsigned max_pending;    /* dials in flight; 0: 4096 */
+    unsigned max_sessions;   /* 0: no limit of its own */
+    /* Optional: where a destination really leads (gateway names, loopback policy). Returns enum rn_gate_tcp_way and may
+     * change @to, or an error to refuse with. */
     int (*map)(void *arg, struct rn_endpoint *to);
     void *map_arg;
     /* Optional observer, for -v: @err 0 opened, else why the dial failed. */

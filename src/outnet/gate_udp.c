@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "outnet/gate_error.h"
+#include "outnet/udp_peers.h"
 #include "sock/udp.h"
 
 #define DEFAULT_MAX     16384u
@@ -21,7 +22,8 @@ struct rn_gate_udp {
     struct rn_list
         by_age; /* struct session.link, least recently used first; published ones are not in it */
     struct rn_list published;
-    struct rn_list asks; /* struct ask.link */
+    struct rn_udp_peers peers; /* of the published ones */
+    struct rn_list asks;       /* struct ask.link */
     struct rn_timer reaper;
     struct rn_gate_udp_stats stats;
 };
@@ -192,8 +194,11 @@ static void deliver(struct session *s, struct rn_buf *buf, uint32_t len,
 
     if (pkt == NULL)
         return;
-    if (s->is_published && !same(&from, &msg->peer))
-        note_alias(s, &from, &msg->peer);
+    if (s->is_published)
+        rn_udp_peers_note(&s->gate->peers, &(struct rn_udp_peer){ .inner = s->inner,
+                                                                  .inside = from,
+                                                                  .outside = msg->peer,
+                                                                  .owner = s });
     s->gate->stats.down++;
     (void)rn_udp_send_from(s->gate->opts.stack, &way, pkt);
 }
@@ -315,8 +320,8 @@ static void ask_resolver(struct rn_gate_udp *gate, struct rn_udp_request *req)
 
 /* --- inner to outer ----------------------------------------------------------------------------------------------- */
 /* The session of the sender, made if need be. NULL: refused, and told so. */
-static struct session *session_for(struct rn_gate_udp *gate, const struct rn_endpoint *client,
-                                   const struct rn_endpoint *asked)
+static struct session *session_of(struct rn_gate_udp *gate, const struct rn_endpoint *client,
+                                  const struct rn_endpoint *asked)
 {
     struct rn_endpoint any = { .addr =
                                    rn_addr_is_v4(client->addr) ? rn_addr_v4(0) : rn_addr_none() };
@@ -374,10 +379,13 @@ static void on_datagram(struct rn_udp_request *req, void *arg)
     struct rn_gate_udp *gate = arg;
     struct rn_endpoint client = rn_udp_request_remote(req);
     struct rn_endpoint asked = rn_udp_request_local(req);
-    struct rn_endpoint to = asked;
-    int way =
-        gate->opts.policy != NULL ? gate->opts.policy(gate->opts.policy_arg, &to) : RN_GATE_UDP_OUT;
+    const struct rn_udp_peer *peer = rn_udp_peers_find(&gate->peers, &client, &asked);
+    struct rn_endpoint to = peer != NULL ? peer->outside : asked;
+    int way = RN_GATE_UDP_OUT; /* the answer to a published port's peer asks for no leave */
     struct session *s;
+
+    if (peer == NULL && gate->opts.policy != NULL)
+        way = gate->opts.policy(gate->opts.policy_arg, &to);
 
     if (way == RN_GATE_UDP_RESOLVER && gate->opts.resolver != NULL) {
         ask_resolver(gate, req);
@@ -389,13 +397,9 @@ static void on_datagram(struct rn_udp_request *req, void *arg)
         rn_gate_refuse(gate->opts.stack, &client, &asked, RN_PROTO_UDP, way);
         return;
     }
-    s = session_for(gate, &client, &asked);
+    s = peer != NULL ? peer->owner : session_of(gate, &client, &asked);
     if (s == NULL)
         return;
-    for (unsigned i = 0; i < s->n_aliases && s->is_published; i++) {
-        if (same(&s->aliases[i].inside, &asked))
-            to = s->aliases[i].outside; /* an answer to a peer that appears under another name */
-    }
     if (!s->is_published && !same(&asked, &to))
         note_alias(s, &asked, &to);
     touch(s);
@@ -406,13 +410,11 @@ static void on_datagram(struct rn_udp_request *req, void *arg)
 int rn_gate_udp_publish(struct rn_gate_udp *gate, struct rn_net_dgram *dgram,
                         const struct rn_endpoint *inner)
 {
-    struct session *s = find(gate, inner) == NULL ? session_new(gate, inner, dgram) : NULL;
+    struct session *s = session_new(gate, inner, dgram);
 
     if (s == NULL) {
-        int err = find(gate, inner) != NULL ? RN_E_EXISTS : RN_E_NOMEM;
-
         dgram->ops->close(dgram);
-        return err;
+        return RN_E_NOMEM;
     }
     s->is_published = true;
     rn_list_push_back(&gate->published, &s->link);
@@ -440,12 +442,17 @@ int rn_gate_udp_new(struct rn_gate_udp **ret, const struct rn_gate_udp_opts *opt
     err = rn_hash_init(&gate->sessions, alloc, 64);
     if (err < 0)
         goto fail;
-    err = rn_udp_forwarder_new(&gate->forwarder, opts->stack, on_datagram, gate);
+    err = rn_udp_peers_init(&gate->peers, alloc, &gate->hash_key);
     if (err < 0)
         goto fail_hash;
+    err = rn_udp_forwarder_new(&gate->forwarder, opts->stack, on_datagram, gate);
+    if (err < 0)
+        goto fail_peers;
     *ret = gate;
     return RN_OK;
 
+fail_peers:
+    rn_udp_peers_fini(&gate->peers);
 fail_hash:
     rn_hash_fini(&gate->sessions);
 fail:
@@ -477,6 +484,7 @@ struct rn_gate_udp *rn_gate_udp_free(struct rn_gate_udp *gate)
     free_sessions(&gate->by_age);
     free_sessions(&gate->published);
     rn_udp_forwarder_free(gate->forwarder);
+    rn_udp_peers_fini(&gate->peers);
     rn_hash_fini(&gate->sessions);
     rn_alloc_free(rn_turn_alloc(gate->turn), gate, sizeof(*gate));
     return NULL;

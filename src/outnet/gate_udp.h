@@ -38,8 +38,9 @@ struct rn_gate_udp_stats {
 RN_MUST_USE int rn_gate_udp_new(struct rn_gate_udp **ret, const struct rn_gate_udp_opts *opts);
 /* NULL is legal. Returns NULL. */
 struct rn_gate_udp *rn_gate_udp_free(struct rn_gate_udp *gate);
-/* A published port: what arrives on @dgram goes to @inner, and @inner's answers leave by it. Lives as long as the gate.
- * Consumes @dgram on every path. Errors: NOMEM, EXISTS. */
+/* A published port: what arrives on @dgram goes to @inner, and @inner's answers leave by it. Lives as long as the gate. One
+ * @inner may be published on several: answers leave by the one the peer spoke to. Consumes @dgram on every path. Errors:
+ * NOMEM. */
 int rn_gate_udp_publish(struct rn_gate_udp *gate, struct rn_net_dgram *dgram,
                         const struct rn_endpoint *inner);
 void rn_gate_udp_get_stats(const struct rn_gate_udp *gate, struct rn_gate_udp_stats *ret);

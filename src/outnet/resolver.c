@@ -1,10 +1,11 @@
 #include "outnet/resolver.h"
 
 #include "base/list.h"
+#include "outnet/dns_exchange.h"
 #include "wire/dns.h"
 
 #define DEFAULT_MAX 1024u
-#define QUERY_MAX   4096u /* a question with EDNS options is far smaller */
+#define QUERY_MAX   RN_RESOLVER_QUERY_MAX_BYTES
 #define ANSWER_MAX  65535u
 /* Clients retry after 5 s (resolv.conf(5)): two servers get their chance before that. */
 #define SERVER_PATIENCE_NS (2 * RN_NS_PER_S)
@@ -26,7 +27,8 @@ struct rn_resolver_question {
     struct rn_list link;
     struct rn_resolver *resolver;
     struct rn_resolver_ask *ask;
-    struct rn_net_dgram *dgram; /* to the server asked now; NULL between */
+    struct rn_net_dgram *dgram;      /* to the server asked now; NULL between */
+    struct rn_dns_exchange exchange; /* the same, over TCP */
     struct rn_timer timer;
     struct rn_task answer_now;                       /* when the answer needs no server */
     struct rn_addr servers[RN_RESOLVER_SERVERS_MAX]; /* as of the start */
@@ -45,6 +47,7 @@ static void hang_up(struct rn_resolver_question *q)
     if (q->dgram != NULL)
         q->dgram->ops->close(q->dgram);
     q->dgram = NULL;
+    rn_dns_exchange_stop(&q->exchange);
 }
 
 static void question_free(struct rn_resolver_question *q)
@@ -143,9 +146,13 @@ static bool answer_own_name(struct rn_resolver_question *q, const struct rn_dns_
 /* --- asking servers ------------------------------------------------------------------------------------------ */
 static void ask_next(struct rn_resolver_question *q);
 
-/* An answer must come from whom we asked (the socket is used for one server only), bear our id and repeat the question. */
-static bool is_answer(const struct rn_resolver_question *q, struct rn_view msg,
-                      const struct rn_endpoint *from)
+static struct rn_addr server_asked(const struct rn_resolver_question *q)
+{
+    return q->servers[(q->tries - 1) % q->n_servers];
+}
+
+/* An answer must bear our id and repeat the question. */
+static bool is_answer(const struct rn_resolver_question *q, struct rn_view msg)
 {
     struct rn_dns_hdr hdr;
     struct rn_dns_walk walk;
@@ -154,9 +161,6 @@ static bool is_answer(const struct rn_resolver_question *q, struct rn_view msg,
     struct rn_dns_hdr query;
     struct rn_dns_walk query_walk;
 
-    if (!rn_addr_eq(from->addr, q->servers[(q->tries - 1) % q->n_servers]) ||
-        from->port != RN_DNS_PORT)
-        return false;
     if (rn_dns_parse(&hdr, &walk, msg) < 0 || !hdr.is_response || hdr.id != q->wire_id)
         return false;
     if (rn_dns_parse(&query, &query_walk, rn_view_of(q->query, q->query_len)) < 0 ||
@@ -179,8 +183,9 @@ static void on_readable(struct rn_resolver_question *q)
 
         if (n < 0)
             break;
-        if (!is_answer(q, rn_view_of(buf->data, (size_t)n), &msg.peer))
-            continue;
+        if (!rn_addr_eq(msg.peer.addr, server_asked(q)) || msg.peer.port != RN_DNS_PORT ||
+            !is_answer(q, rn_view_of(buf->data, (size_t)n)))
+            continue; /* the socket is for one server only */
         rn_put_be16(buf->data, q->client_id);
         finish(q, rn_view_of(buf->data, (size_t)n));
         break;
@@ -201,7 +206,29 @@ static void on_event(struct rn_net_dgram *dgram, unsigned events)
         on_readable(q);
 }
 
-static bool send_to(struct rn_resolver_question *q, struct rn_addr server)
+static void on_exchanged(struct rn_dns_exchange *ex, int err, struct rn_net_span answer)
+{
+    struct rn_resolver_question *q = rn_container_of(ex, struct rn_resolver_question, exchange);
+    struct rn_view msg = rn_view_of(answer.ptr, answer.len);
+
+    if (err < 0 || !is_answer(q, msg)) {
+        ask_next(q);
+        return;
+    }
+    rn_put_be16(answer.ptr, q->client_id);
+    finish(q, msg);
+}
+
+static bool ask_by_tcp(struct rn_resolver_question *q, struct rn_addr server)
+{
+    struct rn_endpoint to = { .addr = server, .port = RN_DNS_PORT };
+
+    q->exchange.done = on_exchanged;
+    return rn_dns_exchange_start(&q->exchange, q->resolver->opts.net, &to,
+                                 rn_view_of(q->query, q->query_len)) >= 0;
+}
+
+static bool ask_by_udp(struct rn_resolver_question *q, struct rn_addr server)
 {
     struct rn_net *net = q->resolver->opts.net;
     struct rn_endpoint any = { .addr = rn_addr_is_v4(server) ? rn_addr_v4(0) : rn_addr_none() };
@@ -212,12 +239,17 @@ static bool send_to(struct rn_resolver_question *q, struct rn_addr server)
         return false;
     q->dgram->owner = q;
     q->dgram->on_event = on_event;
-    q->wire_id = (uint16_t)rn_rand_u32(&q->resolver->turn->rand);
-    rn_put_be16(q->query, q->wire_id);
     if (q->dgram->ops->send(q->dgram, &query, 1, &msg) >= 0)
         return true;
     hang_up(q);
     return false;
+}
+
+static bool send_to(struct rn_resolver_question *q, struct rn_addr server)
+{
+    q->wire_id = (uint16_t)rn_rand_u32(&q->resolver->turn->rand);
+    rn_put_be16(q->query, q->wire_id);
+    return q->ask->is_tcp ? ask_by_tcp(q, server) : ask_by_udp(q, server);
 }
 
 static void ask_next(struct rn_resolver_question *q)
@@ -325,11 +357,6 @@ void rn_resolver_set_servers(struct rn_resolver *resolver, const struct rn_addr 
 {
     resolver->n_servers = rn_min_u32(n, RN_RESOLVER_SERVERS_MAX);
     memcpy(resolver->servers, servers, resolver->n_servers * sizeof(*servers));
-}
-
-struct rn_addr rn_resolver_server(const struct rn_resolver *resolver)
-{
-    return resolver->n_servers != 0 ? resolver->servers[0] : rn_addr_none();
 }
 
 bool rn_resolver_is_server(const struct rn_resolver *resolver, struct rn_addr addr)

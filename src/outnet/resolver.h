@@ -2,14 +2,16 @@
 /*
  * The resolver behind the gateway's port 53: answers for names of our own (host.runnel), forwards everything else as it is
  * to the nameservers of a net, each question from a socket and with an identifier of its own (RFC 5452), and asks the
- * next server when one is silent. Knows nothing of who asked: gates hand in messages and get messages back.
+ * next server when one is silent. What was asked over TCP is forwarded over TCP (RFC 7766), since its answer may be long.
+ * Knows nothing of who asked: gates hand in messages and get messages back.
  */
 #include "base/view.h"
 #include "outnet/net.h"
 
 struct rn_resolver;
 
-#define RN_RESOLVER_SERVERS_MAX 8u
+#define RN_RESOLVER_SERVERS_MAX     8u
+#define RN_RESOLVER_QUERY_MAX_BYTES 4096u /* a question with EDNS options is far smaller */
 
 struct rn_resolver_opts {
     struct rn_net *net;           /* borrows */
@@ -22,6 +24,7 @@ struct rn_resolver_opts {
 struct rn_resolver_ask {
     /* The answer, valid during the call; empty when none could be made (the question is dropped). */
     void (*done)(struct rn_resolver_ask *ask, struct rn_view answer);
+    bool is_tcp;                          /* it came over TCP: the answer may have any length */
     struct rn_resolver_question *pending; /* the resolver's own */
 };
 
@@ -32,8 +35,6 @@ struct rn_resolver *rn_resolver_free(struct rn_resolver *resolver);
 /* Where to ask, in order of preference. Open questions go on with those they were sent to. */
 void rn_resolver_set_servers(struct rn_resolver *resolver, const struct rn_addr *servers,
                              unsigned n);
-/* The first server, for those who splice DNS over TCP themselves; none if there is none. */
-struct rn_addr rn_resolver_server(const struct rn_resolver *resolver);
 bool rn_resolver_is_server(const struct rn_resolver *resolver, struct rn_addr addr);
 /* Starts: @query (borrowed during the call) is a whole DNS message. done follows as an event, unless cancelled. Errors
  * (done does not follow; the question is dropped): LIMIT, MALFORMED. */

@@ -1,7 +1,7 @@
 #include "sock/echo.h"
 
 #include "host.h"
-#include "net.h"
+#include "test_net.h"
 
 #include <runnel/err.h>
 

@@ -5,9 +5,9 @@
  */
 #include "dev/impair.h"
 #include "ip/ip.h"
-#include "net.h"
 #include "tcp/conn.h"
 #include "tcp/flight.h"
+#include "test_net.h"
 
 #include <runnel/err.h>
 #include <stdio.h>
