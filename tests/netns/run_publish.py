@@ -98,6 +98,16 @@ def datagrams_are_published_too(way):
 
 
 @behind.each_way
+def two_ports_lead_to_one_datagram_service(way):
+    host, server = behind.two_nets()
+    serve(host, way, "-p", "0.0.0.0:7000:7/udp", "-p", "0.0.0.0:7001:7/udp")
+    wait_for(server, HOST4, 7000, "udp")
+
+    for port in (7000, 7001, 7000):
+        assert ask(server, HOST4, port, "udp").ok().out.split() == [SERVER4, "hello"]
+
+
+@behind.each_way
 def a_taken_port_names_its_holder(way):
     host, _ = behind.two_nets()
     command = ["nc", "-l", "-p", "8080"]

@@ -79,8 +79,21 @@ def names_resolve_by_udp_and_by_tcp(way):
         assert got.ok().out.split() == [SERVER4, SERVER6], (how, got.out)
     got = behind.run(host, ["dig", "+short", "+tries=1", "long.test", "A"], way=way)  # truncated, then by TCP
     assert len(got.ok().out.split()) == 500, got.out
-    got = behind.run(host, ["dig", "+short", "+tries=1", "host.runnel", "A", "host.runnel", "AAAA"], way=way)
-    assert got.ok().out.split() == [behind.GATE4, behind.GATE6]
+    for how in ([], ["+tcp"]):
+        got = behind.run(host, ["dig", *how, "+short", "+tries=1", "host.runnel", "A", "host.runnel", "AAAA"], way=way)
+        assert got.ok().out.split() == [behind.GATE4, behind.GATE6], (how, got.out)
+
+
+@behind.each_way
+def a_dead_name_server_is_passed_over_by_udp_and_by_tcp(way):
+    rig.need("dig")
+    host, server = behind.two_nets()
+    rig.resolv_conf(f"nameserver {behind.HOST4}\nnameserver {SERVER4}\n")  # nobody listens at the first
+    behind.dns_server(server, f"www.test={SERVER4}")
+
+    for how in ([], ["+tcp"]):
+        got = behind.run(host, ["dig", *how, "+short", "+tries=1", "+time=4", "www.test", "A"], way=way)
+        assert got.ok().out.split() == [SERVER4], (how, got.out)
 
 
 @behind.each_way
