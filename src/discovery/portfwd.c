@@ -1,7 +1,7 @@
 #include "discovery/portfwd.h"
 
+#include "discovery/ask_path.h"
 #include "discovery/phases.h"
-#include "discovery/whereis.h"
 
 #include "base/text.h"
 #include "host/proc.h"
@@ -260,18 +260,28 @@ static bool serves(const struct rn_map_sock *s, const struct rn_map_fwd *f, stru
     return rn_addr_is_any(s->local) || rn_addr_eq(s->local, to);
 }
 
+/* By address alone: the rule's own rewriting is done by then. */
+static void locate(struct rn_load *l, struct rn_map_fwd *f)
+{
+    const struct rn_path_query query = { .from = f->netns, .to = f->to };
+    struct rn_path path;
+    int err = rn_path_find(&path, l->map, &query);
+
+    if (err == RN_OK && path.is_reached) {
+        f->to_netns = path.netns;
+        f->to_link = path.link;
+    } else {
+        f->why = rn_arena_strdup(&l->map->arena, path.why);
+    }
+    rn_path_free(&path);
+}
+
 static void resolve(struct rn_load *l, struct rn_map_fwd *f)
 {
-    struct rn_map_place place = { 0 };
-
-    if (rn_addr_is_none(f->to)) { /* redirect */
+    if (rn_addr_is_none(f->to)) /* redirect */
         f->to_netns = f->netns;
-    } else if (f->to_netns == NULL) { /* who serves the other end knows without routes */
-        rn_map_where_is(f->netns, f->to, &place);
-        f->to_netns = place.netns;
-        f->to_link = place.link;
-        f->why = place.netns == NULL ? place.why : "";
-    }
+    else if (f->to_netns == NULL) /* who serves the other end knows without routes */
+        locate(l, f);
     if (f->to_netns == NULL)
         return;
     for (size_t i = 0; i < f->to_netns->n_socks; i++) {

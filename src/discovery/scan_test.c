@@ -1,8 +1,8 @@
 /* A recorded machine of three namespaces (tests/fixtures/netlink/README.md draws it), read without any privilege. */
 #include "discovery/scan.h"
 
+#include "discovery/ask_path.h"
 #include "discovery/dump.h"
-#include "discovery/whereis.h"
 
 #include "test_alloc.h"
 
@@ -336,25 +336,43 @@ static void test_a_forwarded_port_knows_who_serves_it_or_why_not(void **state)
     assert_int_equal(forwarded(map->netns[0], 8000)->n_owners, 1);
     assert_int_equal(forwarded(map->netns[0], 443)->n_owners, 0);
     assert_null(forwarded(map->netns[0], 8443)->to_netns);
-    assert_string_equal(forwarded(map->netns[0], 8443)->why, "cannot tell: no route");
+    assert_string_equal(forwarded(map->netns[0], 8443)->why, "no route leads there");
     rn_model_free(map);
+}
+
+/* Returns owned: rn_path_free(). */
+static struct rn_path way(const struct rn_map *map, struct rn_map_netns *from, uint32_t to)
+{
+    const struct rn_path_query query = { .from = from, .to = rn_addr_v4(to) };
+    struct rn_path path;
+
+    assert_int_equal(rn_path_find(&path, map, &query), RN_OK);
+    return path;
 }
 
 static void test_an_address_behind_a_bridge_and_a_router_is_found(void **state)
 {
     struct rn_map *map = load();
-    struct rn_map_place place;
+    const struct {
+        struct rn_map_netns *from;
+        uint32_t to;
+        const struct rn_map_link *link; /* NULL: not reached */
+        const char *why;
+    } cases[] = {
+        { map->netns[0], 0xac1e0002, link_of(map, "left", "e0"), "the address is here" },
+        { named(map, "left"), 0x0a090002, link_of(map, "right", "w0"), "the address is here" },
+        { named(map, "left"), 0x7f00000b, link_of(map, "left", "lo"), "the address is here" },
+        { named(map, "left"), 0x0a430001, NULL, "the route to 10.67.0.0/16 is blackhole" },
+    };
 
     (void)state;
-    rn_map_where_is(map->netns[0], rn_addr_v4(0xac1e0002), &place);
-    assert_ptr_equal(place.link, link_of(map, "left", "e0"));
-    rn_map_where_is(named(map, "left"), rn_addr_v4(0x0a090002), &place);
-    assert_ptr_equal(place.link, link_of(map, "right", "w0"));
-    rn_map_where_is(named(map, "left"), rn_addr_v4(0x7f00000b), &place);
-    assert_string_equal(place.link->name, "lo");
-    rn_map_where_is(named(map, "left"), rn_addr_v4(0x0a430001), &place);
-    assert_null(place.netns);
-    assert_string_equal(place.why, "cannot tell: a blackhole route swallows it");
+    for (size_t i = 0; i < RN_ARRAY_LEN(cases); i++) {
+        struct rn_path path = way(map, cases[i].from, cases[i].to);
+
+        assert_ptr_equal(path.link, cases[i].link);
+        assert_string_equal(path.why, cases[i].why);
+        rn_path_free(&path);
+    }
     rn_model_free(map);
 }
 
@@ -363,7 +381,7 @@ static void test_routes_that_lead_in_a_circle_end(void **state)
     struct rn_map *map = load();
     struct rn_map_netns *left = named(map, "left");
     struct rn_map_netns *right = named(map, "right");
-    struct rn_map_place place;
+    struct rn_path path;
 
     (void)state;
     for (size_t i = 0; i < 2; i++) { /* each sends everything to the other */
@@ -377,9 +395,10 @@ static void test_routes_that_lead_in_a_circle_end(void **state)
         r->gateway = rn_addr_v4(i == 0 ? 0x0a090002 : 0x0a090001);
         r->link = rn_model_link_by_name(ns, "w0");
     }
-    rn_map_where_is(left, rn_addr_v4(0x08080808), &place);
-    assert_null(place.netns);
-    assert_string_equal(place.why, "cannot tell: the routes lead in a circle");
+    path = way(map, left, 0x08080808);
+    assert_false(path.is_reached);
+    assert_string_equal(path.why, "cannot tell: it goes round in a circle");
+    rn_path_free(&path);
     rn_model_free(map);
 }
 
