@@ -19,7 +19,7 @@ SANITIZE = -Db_sanitize=address,undefined -Db_lundef=false
 setup = CC=$(1) meson setup $(2) $(3) >$(2).log 2>&1 && rm -f $(2).log || { cat $(2).log; rm -f $(2).log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: build demo check check-san bench fuzz sim install uninstall format lint packages clean help
+.PHONY: build demo check check-san soak bench fuzz sim install uninstall format lint packages clean help
 
 build: $(BUILD)/build.ninja ## build everything (plain gcc), into build/
 	@ninja -C $(BUILD)
@@ -35,6 +35,9 @@ check: packages-test $(BUILD)/build.ninja build-clang/build.ninja ## all tests, 
 check-san: packages-test build-san/build.ninja ## the same tests under AddressSanitizer and UBSan, leaks included
 	@ninja -C build-san
 	@$(SAN_ENV) tools/run-tests.py --title sanitizers build-san
+
+soak: packages-test build ## the network tests with the sizes and times of the real world: 1 GiB files, a minute of noise
+	@RN_LONG=1 tools/run-tests.py --suite netns --patience 4 $(BUILD)
 
 bench: packages-bench build ## compare with pasta and slirp4netns; ARGS= are handed on (see bench/README.md)
 	@bench/bench.py --runnel $(BUILD)/runnel $(ARGS)

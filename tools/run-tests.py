@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests of one build and counts what they really tested.
 
-usage: run-tests.py [--suite NAME]... [--title TEXT] [--list] BUILD
+usage: run-tests.py [--suite NAME]... [--title TEXT] [--patience N] [--list] BUILD
 
 A program of meson's is many tests: those of cmocka and those in TAP are counted one by one. Every skip is told
 with its reason. The last line is "N passed, N failed, N skipped"; exit 0 only if none failed and some passed.
@@ -80,11 +80,12 @@ def results_of_program(record):
     return results
 
 
-def run_meson(build, suites):
+def run_meson(build, suites, patience):
     """Runs the tests; returns the records of meson's log, empty if nothing ran."""
     log = pathlib.Path(build, "meson-logs", "testlog.json")
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", build, "--no-rebuild", "--quiet"]
+    command = ["meson", "test", "-C", build, "--no-rebuild", "--quiet",
+               "--timeout-multiplier", str(patience)]
     for suite in suites:
         command += ["--suite", suite]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -121,10 +122,11 @@ def main():
     options.add_argument("build")
     options.add_argument("--suite", action="append", default=[], help="only these suites of meson's")
     options.add_argument("--title", default="", help="a word before the last line")
+    options.add_argument("--patience", type=int, default=1, metavar="N", help="N times the time limits")
     options.add_argument("--list", action="store_true", help="name every test, also those that passed")
     chosen = options.parse_args()
 
-    records = run_meson(chosen.build, chosen.suite)
+    records = run_meson(chosen.build, chosen.suite, chosen.patience)
     results = [result for record in records for result in results_of_program(record)]
     if chosen.list:
         for result in results:
