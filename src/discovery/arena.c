@@ -100,6 +100,20 @@ const char *rn_arena_strdup(struct rn_arena *a, const char *s)
     return rn_arena_str(a, rn_view_of(s, strlen(s)));
 }
 
+const char *rn_arena_join(struct rn_arena *a, const char *one, const char *between,
+                          const char *other)
+{
+    const char *const parts[] = { one, between, other };
+    char *s = rn_arena_new(a, strlen(one) + strlen(between) + strlen(other) + 1);
+    size_t at = 0;
+
+    for (size_t i = 0; s != NULL && i < RN_ARRAY_LEN(parts); i++) {
+        memcpy(s + at, parts[i], strlen(parts[i]));
+        at += strlen(parts[i]);
+    }
+    return s != NULL ? s : "";
+}
+
 void rn_arena_free(struct rn_arena *a)
 {
     struct rn_arena_chunk *c = a->chunks;

@@ -25,4 +25,6 @@ void *rn_arena_room(struct rn_arena *a, void *items, size_t n, size_t item_bytes
 /* A NUL-terminated copy up to the first NUL of @v; "" when there is no memory, so never NULL. */
 const char *rn_arena_str(struct rn_arena *a, struct rn_view v);
 const char *rn_arena_strdup(struct rn_arena *a, const char *s);
+const char *rn_arena_join(struct rn_arena *a, const char *one, const char *between,
+                          const char *other);
 void rn_arena_free(struct rn_arena *a);

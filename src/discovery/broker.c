@@ -99,6 +99,7 @@ static int init(struct rn_broker *b, int out_fd)
         b->self_mnt_ino = 0;
     if (rn_proc_ns_ino(b->proc_fd, "self/ns/user", &b->self_user_ino) < 0)
         b->self_user_ino = 0;
+    rn_freezer_init(&b->freezer);
     b->has_nft = rn_nft_is_present(b);
     b->counts_mptcp = is_kernel_since(6, 2);
     read_own_caps(b);
@@ -109,6 +110,7 @@ static void fini(struct rn_broker *b)
 {
     if (b->proc_fd >= 0)
         close(b->proc_fd);
+    rn_freezer_fini(&b->freezer);
     if (b->progress != NULL && b->progress != MAP_FAILED)
         munmap(b->progress, sizeof(*b->progress));
     rn_known_socks_fini(b);
@@ -201,7 +203,9 @@ static void tell_end(struct rn_broker *b)
 
 int rn_broker_run(int out_fd, const struct rn_broker_options *options)
 {
-    struct rn_broker b = { .options = *options, .proc_fd = -1 };
+    struct rn_broker b = { .options = *options,
+                           .proc_fd = -1,
+                           .freezer = { .v1_fd = -1, .v2_fd = -1 } };
     size_t n_known;
     int err = init(&b, out_fd);
 
@@ -221,6 +225,7 @@ int rn_broker_run(int out_fd, const struct rn_broker_options *options)
     rn_read_all_netns(&b, n_known);
     rn_read_nsids(&b);
     rn_read_files(&b);
+    rn_read_bundles(&b);
     rn_ask_engines(&b);
     tell_end(&b);
     err = rn_dump_flush(&b.out);

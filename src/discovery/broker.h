@@ -7,6 +7,7 @@
 #include "discovery/arena.h"
 #include "discovery/dump.h"
 #include "discovery/model.h"
+#include "host/freezer.h"
 
 #include <stdatomic.h>
 
@@ -39,10 +40,19 @@ struct rn_found_mntns {
     const char *path;
 };
 
+/* Programs that know of containers without being asked. */
+enum rn_helper {
+    RN_HELPER_NONE,
+    RN_HELPER_SHIM,    /* containerd-shim */
+    RN_HELPER_MONITOR, /* conmon */
+    RN_HELPER_CNI,     /* containerd: its networks are files */
+};
+
 struct rn_found_process {
     uint32_t pid, ppid;
     uint64_t net_ino, mnt_ino;
     uint8_t engine; /* enum rn_map_engine_kind by the program's name; RN_ENGINE_OTHER: none */
+    uint8_t helper; /* enum rn_helper */
     bool is_kernel_thread;
 };
 
@@ -71,6 +81,7 @@ struct rn_broker {
     bool has_nft;      /* asking for nf_tables loads no module */
     bool counts_mptcp; /* /proc/net/protocols does: Linux 6.2 */
     int proc_fd;
+    struct rn_freezer freezer;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;
     uint64_t caps; /* effective */
@@ -103,6 +114,7 @@ void rn_find_hidden(struct rn_broker *b);
 void rn_read_all_netns(struct rn_broker *b, size_t first);
 void rn_read_nsids(struct rn_broker *b);
 void rn_read_files(struct rn_broker *b);
+void rn_read_bundles(struct rn_broker *b);
 void rn_ask_engines(struct rn_broker *b);
 
 /* ---- what they share ---- */

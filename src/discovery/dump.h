@@ -25,7 +25,7 @@
  *   PROCNET  content of a file of /proc/net that no netlink question covers; table says which
  *   DRIVER   ifindex:u32 drvinfo:text speed:u32 duplex:u8 sriov:u8 pf_bus:text
  *   FILE     pid:u32 which:u8 flags:u8 content                     seen through the process's root
- *   ENGINE   kind:u8 which:u8 pid:u32 uid:u32 path:text content    an engine's answer
+ *   ENGINE   kind:u8 which:u8 pid:u32 uid:u32 path:text content    an engine's answer, or a file of its
  *   NOTE     seq:u32 what:text id:text why:text needs:text         could not be read; seq UINT32_MAX: whole machine
  *   END
  *   FORWARD  seq:u32 origin:u8 family:u8 proto:u8 hooks:u8 is_conditional:u8 bits:u8 addr[16] to[16] ports:u32
@@ -108,6 +108,9 @@ enum rn_dump_ask {
     RN_ASK_CONTAINERS,
     RN_ASK_NETWORKS,
     RN_ASK_PODS,
+    RN_ASK_BUNDLE,  /* nobody: the OCI configuration of a container; pid is who watches it, path "namespace/id" */
+    RN_ASK_CNI,     /* nobody: a CNI network list; pid is whose root it lies in */
+    RN_ASK_NETWORK, /* nobody: one of podman's networks, likewise */
 };
 
 enum {

@@ -1,10 +1,9 @@
 /* What container engines call things: names, labels, projects, pods, networks. Only what cgroups have already shown to
  * exist is named, so that a false engine can invent nothing. */
+#include "discovery/engine_names.h"
+
 #include "discovery/phases.h"
-
 #include "host/proc.h"
-
-#include <jansson.h>
 
 #define LABELS_MAX 256u
 
@@ -108,12 +107,15 @@ static void name_container(struct rn_load *l, struct rn_map_engine *engine, cons
     c->is_rootless = engine->uid != 0;
     c->name = or_else(name_of(l, doc), c->name);
     c->image = text_of(l, doc, "Image");
-    c->is_paused = strcmp(text_of(l, doc, "State"), "paused") == 0;
+    c->labels = NULL; /* what the engine says replaces what files said */
+    c->n_labels = 0;
+    c->is_paused |= strcmp(text_of(l, doc, "State"), "paused") == 0;
     read_labels(l, json_object_get(doc, "Labels"), &c->labels, &c->n_labels);
     c->project =
         or_else(label(c, "com.docker.compose.project"), label(c, "io.podman.compose.project"));
     c->service = label(c, "com.docker.compose.service");
-    c->pod = or_else(text_of(l, doc, "PodName"), label(c, "io.kubernetes.pod.name"));
+    c->pod =
+        or_else(or_else(text_of(l, doc, "PodName"), label(c, "io.kubernetes.pod.name")), c->pod);
 }
 
 /* ---- networks ---- */
@@ -145,7 +147,7 @@ static struct rn_map_link *link_of_network(struct rn_map_netns *ns, const json_t
     return name != NULL ? rn_model_link_by_name(ns, name) : NULL;
 }
 
-static void name_network(struct rn_load *l, struct rn_map_engine *engine, const json_t *doc)
+static void name_network(struct rn_load *l, const struct rn_map_engine *engine, const json_t *doc)
 {
     struct rn_map_netns *ns = netns_of_engine(l, engine);
     struct rn_map_link *link = ns != NULL ? link_of_network(ns, doc) : NULL;
@@ -160,6 +162,25 @@ static void name_network(struct rn_load *l, struct rn_map_engine *engine, const 
 }
 
 /* ---- answers ---- */
+
+/* Networks of engines that were not asked: no engine is made of them. */
+static void read_file(struct rn_load *l, const struct rn_fact_blob *blob)
+{
+    json_t *doc = json_loadb((const char *)blob->bytes.ptr, blob->bytes.len, 0, NULL);
+    const struct rn_map_engine at = { .pid = blob->pid };
+
+    if (doc != NULL && blob->table == RN_ASK_CNI)
+        rn_engine_cni(l, blob, doc);
+    else if (doc != NULL && blob->table == RN_ASK_NETWORK)
+        name_network(l, &at, doc);
+    json_decref(doc);
+}
+
+static bool is_file(const struct rn_fact_blob *blob)
+{
+    return blob->table == RN_ASK_BUNDLE || blob->table == RN_ASK_CNI ||
+           blob->table == RN_ASK_NETWORK;
+}
 
 static void read_answer(struct rn_load *l, const struct rn_fact_blob *blob)
 {
@@ -215,8 +236,14 @@ static void read_conmon(struct rn_load *l, const struct rn_map_process *p)
 
 void rn_engine_names(struct rn_load *l)
 {
-    for (size_t i = 0; i < l->n_engines; i++)
-        read_answer(l, &l->engines[i]);
+    for (size_t i = 0; i < l->n_engines; i++) {
+        if (!is_file(&l->engines[i]))
+            read_answer(l, &l->engines[i]);
+    }
+    for (size_t i = 0; i < l->n_engines; i++) {
+        if (is_file(&l->engines[i]))
+            read_file(l, &l->engines[i]);
+    }
     for (size_t i = 0; i < l->map->n_processes; i++) {
         if (strcmp(l->map->processes[i]->comm, "conmon") == 0)
             read_conmon(l, l->map->processes[i]);

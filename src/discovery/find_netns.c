@@ -249,14 +249,6 @@ static void read_fds(struct visit *v)
     rn_dump_end(out);
 }
 
-static void put_file(struct visit *v, const char *name, size_t cap)
-{
-    uint8_t text[CMDLINE_BYTES];
-    int len = rn_proc_read(v->dir_fd, name, text, rn_min_size(cap, sizeof(text)));
-
-    rn_dump_text(&v->b->out, rn_view_of(text, len > 0 ? (size_t)len : 0));
-}
-
 static void put_cmdline(struct visit *v)
 {
     uint8_t text[CMDLINE_BYTES];
@@ -284,6 +276,15 @@ static uint8_t engine_of(struct rn_view comm)
     return rn_view_is(comm, "podman") ? RN_ENGINE_PODMAN : RN_ENGINE_OTHER;
 }
 
+static uint8_t helper_of(struct rn_view comm)
+{
+    if (rn_view_starts(comm, "containerd-shim"))
+        return RN_HELPER_SHIM;
+    if (rn_view_is(comm, "conmon"))
+        return RN_HELPER_MONITOR;
+    return rn_view_is(comm, "containerd") ? RN_HELPER_CNI : RN_HELPER_NONE;
+}
+
 static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint64_t mnt_ino)
 {
     struct rn_broker *b = v->b;
@@ -299,6 +300,7 @@ static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint6
         .net_ino = v->net_ino,
         .mnt_ino = mnt_ino,
         .engine = engine_of(stat->comm),
+        .helper = helper_of(stat->comm),
         .is_kernel_thread = stat->flags & RN_PROC_PF_KTHREAD,
     };
     if (v->net_ino != 0)
@@ -311,6 +313,9 @@ static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint6
 static void tell_process(struct visit *v, struct rn_view stat, uint64_t mnt_ino)
 {
     struct rn_dump_writer *out = &v->b->out;
+    uint8_t buf[CGROUP_BYTES];
+    int len = rn_proc_read(v->dir_fd, "cgroup", buf, sizeof(buf));
+    struct rn_view cgroup = rn_view_of(buf, len > 0 ? (size_t)len : 0);
 
     rn_dump_begin(out, RN_DUMP_PROCESS, 0);
     rn_dump_u32(out, v->pid);
@@ -320,9 +325,9 @@ static void tell_process(struct visit *v, struct rn_view stat, uint64_t mnt_ino)
     rn_dump_u64(out, mnt_ino);
     rn_dump_u64(out, ns_ino(v, "ns/uts"));
     rn_dump_u64(out, ns_ino(v, "ns/user"));
-    rn_dump_u32(out, 0);
+    rn_dump_u32(out, rn_freezer_holds(&v->b->freezer, cgroup) ? RN_DUMP_PROCESS_IS_FROZEN : 0);
     rn_dump_text(out, stat);
-    put_file(v, "cgroup", CGROUP_BYTES);
+    rn_dump_text(out, cgroup);
     put_cmdline(v);
     rn_dump_end(out);
 }

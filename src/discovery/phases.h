@@ -6,6 +6,8 @@
 void rn_join(struct rn_load *l);
 /* Processes find their namespaces and parents; containers are made of cgroups; each namespace gets its tenants. */
 void rn_tenants(struct rn_load *l);
+/* Containers as their runtimes were told; before tenants are. */
+void rn_engine_bundles(struct rn_load *l);
 /* Sockets and TUN devices find the processes that hold them. */
 void rn_owners(struct rn_load *l);
 /* Name resolution of tenants. */

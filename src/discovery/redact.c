@@ -128,6 +128,30 @@ static void redact_file(struct rn_redact *r, struct rn_reader *in)
     rn_redact_file(r, (enum rn_dump_file)which, in->rest);
 }
 
+/* "namespace/id": those that engines choose themselves say nothing of the machine. */
+static void put_bundle_path(struct rn_redact *r, struct rn_view path)
+{
+    static const char *const known[] = { "default/", "moby/", "k8s.io/" };
+    char text[RN_REDACT_NAME_BYTES + RN_REDACT_ID_BYTES];
+    char word[RN_REDACT_ID_BYTES];
+    struct rn_text t = rn_text_of(text, sizeof(text));
+    size_t slash = path.len;
+    struct rn_view id;
+
+    while (slash != 0 && path.ptr[slash - 1] != '/')
+        slash--;
+    id = rn_view_of(path.ptr + slash, path.len - slash);
+    for (size_t i = 0; i < RN_ARRAY_LEN(known) && t.len == 0; i++)
+        rn_text_str(&t, rn_view_is(rn_view_of(path.ptr, slash), known[i]) ? known[i] : "");
+    if (slash != 0 && t.len == 0) {
+        rn_text_str(&t, rn_redact_name(r, rn_view_of(path.ptr, slash - 1), word));
+        rn_text_char(&t, '/');
+    }
+    rn_text_str(&t, id.len == RN_REDACT_ID_BYTES - 1 ? rn_redact_id(r, id, word)
+                                                     : rn_redact_name(r, id, word));
+    rn_dump_str(&r->out, text);
+}
+
 static void redact_engine(struct rn_redact *r, struct rn_reader *in)
 {
     uint8_t which;
@@ -136,7 +160,10 @@ static void redact_engine(struct rn_redact *r, struct rn_reader *in)
     which = rn_read_u8(in);
     rn_dump_u8(&r->out, which);
     copy_bytes(r, in, 4 + 4);
-    put_name(r, "/", rn_dump_read_text(in));
+    if (which == RN_ASK_BUNDLE)
+        put_bundle_path(r, rn_dump_read_text(in));
+    else
+        put_name(r, "/", rn_dump_read_text(in));
     rn_redact_engine(r, (enum rn_dump_ask)which, in->rest);
 }
 

@@ -2,6 +2,7 @@
 #include "discovery/redact.h"
 
 #include "base/text.h"
+#include "discovery/engine_names.h"
 #include "host/cgroup.h"
 #include "host/proc.h"
 
@@ -26,14 +27,20 @@ void rn_redact_cgroup(struct rn_redact *r, struct rn_view text)
 {
     struct rn_cgroup_id id;
     char word[RN_REDACT_ID_BYTES];
-    char path[128];
+    char path[256];
     struct rn_text t = rn_text_of(path, sizeof(path));
 
     if (!rn_cgroup_identify(rn_proc_cgroup_path(text), &id)) {
         rn_dump_str(&r->out, "0::/");
         return;
     }
-    rn_text_str(&t, cgroup_forms[id.kind].before);
+    if (id.pod.len != 0) {
+        rn_text_str(&t, "0::/libpod_parent/");
+        rn_text_str(&t, rn_redact_id(r, id.pod, word));
+        rn_text_str(&t, "/libpod-");
+    } else {
+        rn_text_str(&t, cgroup_forms[id.kind].before);
+    }
     rn_text_str(&t, id.is_hash ? rn_redact_id(r, id.id, word) : rn_redact_name(r, id.id, word));
     rn_text_str(&t, cgroup_forms[id.kind].after);
     rn_dump_str(&r->out, path);
@@ -258,15 +265,75 @@ static json_t *version_of(const json_t *from)
     return to;
 }
 
+/* Who is privileged, and names; of all else nothing, the environment least of all. */
+static json_t *bundle_of(const struct rn_redact *r, const json_t *from)
+{
+    static const char *const keys[] = { "nerdctl/name",
+                                        "io.kubernetes.cri.container-name",
+                                        "io.kubernetes.container.name",
+                                        "io.kubernetes.cri.sandbox-name",
+                                        "io.kubernetes.cri.sandbox-namespace",
+                                        "io.kubernetes.pod.name",
+                                        "io.kubernetes.pod.namespace" };
+    const json_t *annotations = json_object_get(from, "annotations");
+    json_t *told = json_object();
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(keys); i++)
+        set_name(r, told, keys[i], get(annotations, keys[i]));
+    return json_pack("{s:o, s:{s:{s:[{s:b}]}}}", "annotations", told, "linux", "resources",
+                     "devices", "allow", rn_oci_is_privileged(from));
+}
+
+static json_t *cni_of(const struct rn_redact *r, const json_t *from)
+{
+    json_t *to = json_object();
+    json_t *plugins = json_array();
+    size_t i;
+    json_t *v;
+
+    set_name(r, to, "name", get(from, "name"));
+    json_array_foreach(json_object_get(from, "plugins"), i, v)
+    {
+        json_t *plugin = json_object();
+
+        if (get(v, "type") != NULL && strcmp(get(v, "type"), "macvlan") == 0)
+            json_object_set_new(plugin, "type", json_string("macvlan"));
+        set_name(r, plugin, "bridge", get(v, "bridge"));
+        set_name(r, plugin, "master", get(v, "master"));
+        json_array_append_new(plugins, plugin);
+    }
+    json_object_set_new(to, "plugins", plugins);
+    return to;
+}
+
+static json_t *document_of(const struct rn_redact *r, enum rn_dump_ask which, const json_t *from)
+{
+    switch (which) {
+    case RN_ASK_VERSION:
+        return version_of(from);
+    case RN_ASK_BUNDLE:
+        return bundle_of(r, from);
+    case RN_ASK_CNI:
+        return cni_of(r, from);
+    case RN_ASK_NETWORK:
+        return network_of(r, from);
+    case RN_ASK_CONTAINERS:
+    case RN_ASK_NETWORKS:
+    case RN_ASK_PODS:
+    default:
+        return json_array();
+    }
+}
+
 void rn_redact_engine(struct rn_redact *r, enum rn_dump_ask which, struct rn_view json)
 {
     json_t *from = json_loadb((const char *)json.ptr, json.len, 0, NULL);
-    json_t *to = which == RN_ASK_VERSION ? version_of(from) : json_array();
+    json_t *to = document_of(r, which, from);
     char *text;
     json_t *v;
     size_t i;
 
-    json_array_foreach(which != RN_ASK_VERSION ? from : NULL, i, v)
+    json_array_foreach(json_is_array(to) ? from : NULL, i, v)
     {
         if (which == RN_ASK_CONTAINERS)
             json_array_append_new(to, container_of(r, v));

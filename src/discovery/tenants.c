@@ -90,6 +90,8 @@ static struct rn_map_container *container_of(struct rn_map *map, const struct rn
     c->id = text;
     c->name = id->is_hash ? rn_arena_str(&map->arena, rn_view_of(text, SHORT_ID_CHARS)) : text;
     c->engine_kind = kind_of(id->kind);
+    if (id->pod.len != 0)
+        c->pod = rn_arena_str(&map->arena, rn_view_of(id->pod.ptr, SHORT_ID_CHARS));
     return c;
 }
 
@@ -159,6 +161,7 @@ void rn_tenants(struct rn_load *l)
 
     find_netns(map);
     find_containers(map);
+    rn_engine_bundles(l);
     for (size_t i = 0; i < map->n_processes; i++) {
         struct rn_map_process *p = map->processes[i];
         bool is_container_init = p->container != NULL && p->container->process == p;

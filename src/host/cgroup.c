@@ -74,25 +74,6 @@ static enum rn_cgroup_kind kind_above(struct rn_view above)
     return RN_CGROUP_OTHER;
 }
 
-static bool identify_part(struct rn_view above, struct rn_view part, struct rn_cgroup_id *ret)
-{
-    for (size_t i = 0; i < RN_ARRAY_LEN(patterns); i++) {
-        if (matches(&patterns[i], part, ret))
-            return true;
-    }
-    if (ends(above, "/libpod_parent"))
-        return false; /* a pod of podman: only its monitors are there */
-    if (is_hash(part)) {
-        *ret = (struct rn_cgroup_id){ .kind = kind_above(above), .id = part, .is_hash = true };
-        return true;
-    }
-    if (ends(above, "/lxc")) {
-        *ret = (struct rn_cgroup_id){ .kind = RN_CGROUP_LXC, .id = part };
-        return true;
-    }
-    return false;
-}
-
 static bool split_last(struct rn_view *path, struct rn_view *ret_part)
 {
     size_t end = path->len;
@@ -108,6 +89,41 @@ static bool split_last(struct rn_view *path, struct rn_view *ret_part)
     *ret_part = rn_view_of(path->ptr + start, end - start);
     path->len = start != 0 ? start - 1 : 0;
     return true;
+}
+
+/* podman puts the containers of a pod below a group of the pod: its id alone, or machine-libpod_pod_<id>.slice. */
+static struct rn_view pod_above(struct rn_view above)
+{
+    struct rn_view part = { NULL, 0 };
+    static const char before[] = "machine-libpod_pod_";
+
+    if (!split_last(&above, &part))
+        return part;
+    if (rn_view_starts(part, before) && ends(part, ".slice"))
+        part = rn_view_of(part.ptr + sizeof(before) - 1, part.len - (sizeof(before) - 1) - 6);
+    return is_hash(part) ? part : rn_view_of(NULL, 0);
+}
+
+static bool identify_part(struct rn_view above, struct rn_view part, struct rn_cgroup_id *ret)
+{
+    for (size_t i = 0; i < RN_ARRAY_LEN(patterns); i++) {
+        if (!matches(&patterns[i], part, ret))
+            continue;
+        if (ret->kind == RN_CGROUP_PODMAN)
+            ret->pod = pod_above(above);
+        return true;
+    }
+    if (ends(above, "/libpod_parent"))
+        return false; /* a pod of podman: only its monitors are there */
+    if (is_hash(part)) {
+        *ret = (struct rn_cgroup_id){ .kind = kind_above(above), .id = part, .is_hash = true };
+        return true;
+    }
+    if (ends(above, "/lxc")) {
+        *ret = (struct rn_cgroup_id){ .kind = RN_CGROUP_LXC, .id = part };
+        return true;
+    }
+    return false;
 }
 
 bool rn_cgroup_identify(struct rn_view path, struct rn_cgroup_id *ret)

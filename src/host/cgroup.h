@@ -15,8 +15,9 @@ enum rn_cgroup_kind {
 
 struct rn_cgroup_id {
     enum rn_cgroup_kind kind;
-    struct rn_view id; /* borrows the path: container id, machine or unit name */
-    bool is_hash;      /* 64 hex digits */
+    struct rn_view id;  /* borrows the path: container id, machine or unit name */
+    bool is_hash;       /* 64 hex digits */
+    struct rn_view pod; /* podman: the pod's id; empty: in none, or not told here */
 };
 
 /* False for a path of no container and no service. */

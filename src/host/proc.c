@@ -145,6 +145,23 @@ static bool may_read_from(int fd)
     return false;
 }
 
+int rn_proc_open_dir_in_root(int root_fd, const char *path)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+    if (fd < 0)
+        return rn_err_from_errno(errno);
+    if (!may_read_from(fd)) {
+        close(fd);
+        return RN_E_NOT_SUPPORTED;
+    }
+    return fd;
+}
+
 int rn_proc_open_in_root(int root_fd, const char *path)
 {
     struct open_how how = {

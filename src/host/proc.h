@@ -27,6 +27,9 @@ RN_MUST_USE int rn_proc_each(int dir_fd, const char *name, rn_proc_number_fn *fn
  * Errors: NOT_SUPPORTED (a FIFO, device, directory or foreign file system), host. Returns owned. */
 RN_MUST_USE int rn_proc_open_in_root(int root_fd, const char *path);
 
+/* A directory likewise, to be listed. */
+RN_MUST_USE int rn_proc_open_dir_in_root(int root_fd, const char *path);
+
 struct rn_proc_stat {
     struct rn_view comm; /* borrows */
     uint32_t pid, ppid;
@@ -48,6 +51,7 @@ RN_MUST_USE int rn_proc_stat_parse(struct rn_view text, struct rn_proc_stat *ret
 
 struct rn_proc_status {
     uint32_t uid, gid; /* effective */
+    uint32_t real_uid;
     uint64_t cap_effective, cap_bounding;
     struct rn_view cpus; /* Cpus_allowed_list */
     uint32_t nspids[RN_PROC_NSPIDS_MAX];
@@ -59,6 +63,8 @@ void rn_proc_status_parse(struct rn_view text, struct rn_proc_status *ret);
 
 /* The path of a process's cgroup: of the v2 hierarchy unless that is "/", then of name=systemd, memory, pids. */
 struct rn_view rn_proc_cgroup_path(struct rn_view text);
+/* The path in the hierarchy of @controller alone, "" for v2's; empty if there is none. */
+struct rn_view rn_proc_cgroup_of(struct rn_view text, const char *controller);
 
 struct rn_mount {
     uint32_t major, minor;

@@ -186,7 +186,7 @@ void rn_proc_status_parse(struct rn_view text, struct rn_proc_status *ret)
 
         if (rn_view_starts(line, "Uid:")) {
             rest = after_colon(line, 4);
-            skip_words(&rest, 1);
+            ret->real_uid = rn_sat_u32(next_number(&rest));
             ret->uid = rn_sat_u32(next_number(&rest));
         } else if (rn_view_starts(line, "Gid:")) {
             rest = after_colon(line, 4);
@@ -244,6 +244,20 @@ struct rn_view rn_proc_cgroup_path(struct rn_view text)
         }
     }
     return best;
+}
+
+struct rn_view rn_proc_cgroup_of(struct rn_view text, const char *controller)
+{
+    struct rn_view line;
+    struct rn_view controllers;
+    struct rn_view path;
+
+    while (rn_text_next_line(&text, &line)) {
+        if (line.len != 0 && split_cgroup(line, &controllers, &path) &&
+            rn_view_is(controllers, controller))
+            return path;
+    }
+    return rn_view_of("", 0);
 }
 
 static bool split_device(struct rn_view word, struct rn_mount *m)
