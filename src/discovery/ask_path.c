@@ -395,7 +395,7 @@ static void say_trail(struct walk *w, const struct rn_wire_trail *trail)
         rn_text_str(&t, link->name);
         if (link->netns != ns) {
             rn_text_str(&t, " in ");
-            rn_text_str(&t, rn_name_netns(w->map, link->netns, name));
+            rn_text_str(&t, rn_name_netns_short(w->map, link->netns, name));
         }
         ns = link->netns;
     }

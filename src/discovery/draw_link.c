@@ -54,7 +54,7 @@ static void link_row(struct card *c, const char *name, const struct rn_map_link 
     label(c, name);
     rn_line_put(&c->line, RN_STYLE_NAME, other->name);
     rn_line_put(&c->line, RN_STYLE_DIM, " in ");
-    rn_line_put(&c->line, RN_STYLE_PLAIN, rn_name_netns(c->draw->map, other->netns, text));
+    rn_line_put(&c->line, RN_STYLE_PLAIN, rn_name_netns_short(c->draw->map, other->netns, text));
     rn_line_end(&c->line);
 }
 

@@ -114,7 +114,7 @@ static void put_elsewhere(struct tree *t, const char *relation, const struct rn_
     put(t, RN_STYLE_NAME, other->name);
     if (other->netns != t->ns) {
         put(t, RN_STYLE_DIM, " in ");
-        put(t, RN_STYLE_PLAIN, rn_name_netns(t->draw->map, other->netns, name));
+        put(t, RN_STYLE_PLAIN, rn_name_netns_short(t->draw->map, other->netns, name));
     }
 }
 
@@ -338,7 +338,7 @@ static void put_owners(struct tree *t, struct rn_map_process *const *owners, siz
         put(t, RN_STYLE_PLAIN, rn_name_process(owners[i], name));
         if (owners[i]->netns != at && owners[i]->netns != NULL) {
             put(t, RN_STYLE_DIM, " in ");
-            put(t, RN_STYLE_PLAIN, rn_name_netns(t->draw->map, owners[i]->netns, name));
+            put(t, RN_STYLE_PLAIN, rn_name_netns_short(t->draw->map, owners[i]->netns, name));
         }
     }
     if (n > 3) {
@@ -437,7 +437,7 @@ static void put_forward_to(struct tree *t, const struct rn_map_fwd *fwd)
 
     rn_line_mark(&t->line, RN_STYLE_DIM, " → ", " -> ");
     if (fwd->to_netns != NULL) {
-        put(t, RN_STYLE_PLAIN, rn_name_netns(t->draw->map, fwd->to_netns, name));
+        put(t, RN_STYLE_PLAIN, rn_name_netns_short(t->draw->map, fwd->to_netns, name));
         put(t, RN_STYLE_PLAIN, " ");
     }
     if (!rn_addr_is_none(fwd->to)) {
@@ -471,6 +471,8 @@ static void draw_forward(struct tree *t, const struct rn_map_fwd *fwd)
     } else if (fwd->addr.bits != 0) {
         put(t, RN_STYLE_ADDR, rn_prefix_print(&fwd->addr, buf));
         put(t, RN_STYLE_DIM, " port ");
+    } else if (is_v6) {
+        put(t, RN_STYLE_ADDR, "[::]:");
     }
     put_port_range(t, fwd->port_from, fwd->port_to);
     put(t, RN_STYLE_DIM, "/");
@@ -634,6 +636,36 @@ static void draw_unreadable(struct tree *t)
     }
 }
 
+static void put_state(struct tree *t, const char *state, size_t n, size_t n_all)
+{
+    if (n == 0)
+        return;
+    if (n != n_all) {
+        put_number(t, RN_STYLE_WARN, n);
+        put(t, RN_STYLE_WARN, " ");
+    }
+    put(t, RN_STYLE_WARN, state);
+    dot(t);
+}
+
+/* What one should know of containers before wondering why they do not answer, or why they may do so much. */
+static void put_states(struct tree *t)
+{
+    size_t n = 0;
+    size_t n_paused = 0;
+    size_t n_privileged = 0;
+
+    for (size_t i = 0; i < t->ns->n_tenants; i++) {
+        const struct rn_map_container *c = t->ns->tenants[i].container;
+
+        n += c != NULL;
+        n_paused += c != NULL && c->is_paused;
+        n_privileged += c != NULL && c->is_privileged;
+    }
+    put_state(t, "paused", n_paused, n);
+    put_state(t, "privileged", n_privileged, n);
+}
+
 static void put_title(struct tree *t)
 {
     enum rn_map_engine_kind engine = rn_netns_engine(t->ns);
@@ -644,6 +676,7 @@ static void put_title(struct tree *t)
     if (engine != RN_ENGINE_OTHER || t->ns->is_initial) {
         put(t, engine_style(engine), rn_name_group(t->ns, text));
         dot(t);
+        put_states(t);
     }
     rn_name_holder(t->draw->map, t->ns, text);
     if (text[0] != '\0') {

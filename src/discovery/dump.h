@@ -108,7 +108,7 @@ enum rn_dump_ask {
     RN_ASK_CONTAINERS,
     RN_ASK_NETWORKS,
     RN_ASK_PODS,
-    RN_ASK_BUNDLE,  /* nobody: the OCI configuration of a container; pid is who watches it, path "namespace/id" */
+    RN_ASK_BUNDLE, /* nobody: the OCI configuration of a container; pid is who watches it, path "namespace/id" */
     RN_ASK_CNI,     /* nobody: a CNI network list; pid is whose root it lies in */
     RN_ASK_NETWORK, /* nobody: one of podman's networks, likewise */
 };

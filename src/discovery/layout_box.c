@@ -222,7 +222,7 @@ static void add_forward(struct rn_lay *lay, struct rn_lay_box *box, const struct
     rn_text_str(&t, rn_name_ip_proto(fwd->ip_proto));
     rn_text_str(&t, " → ");
     if (fwd->to_netns != NULL) {
-        rn_text_str(&t, rn_name_netns(lay->draw->map, fwd->to_netns, name));
+        rn_text_str(&t, rn_name_netns_short(lay->draw->map, fwd->to_netns, name));
         rn_text_char(&t, ' ');
     } else if (!rn_addr_is_none(fwd->to)) {
         rn_text_addr(&t, fwd->to);

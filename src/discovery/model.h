@@ -246,7 +246,9 @@ struct rn_map_process *rn_model_process(const struct rn_map *map, uint32_t pid);
 struct rn_map_container *rn_model_container_by_id(const struct rn_map *map, const char *id);
 struct rn_map_link *rn_model_link_with_addr(const struct rn_map_netns *netns, struct rn_addr a);
 
-/* PID 1 first, then containers, then by name and pid. */
+/* Stands beside containers, as conmon does: it says least of a network. */
+bool rn_map_tenant_is_helper(const struct rn_map_tenant *t);
+/* PID 1 first, then containers, then by name and pid; helpers last. */
 int rn_map_tenant_cmp(const struct rn_map_tenant *a, const struct rn_map_tenant *b);
 /* Makes rn_model_link() fast; call it when a namespace's links are complete. */
 void rn_model_index_links(struct rn_map *map);

@@ -185,11 +185,24 @@ static uint32_t tenant_pid(const struct rn_map_tenant *t)
     return t->process != NULL ? t->process->pid : UINT32_MAX;
 }
 
+bool rn_map_tenant_is_helper(const struct rn_map_tenant *t)
+{
+    static const char *const names[] = { "conmon", "containerd-shim", "docker-proxy",
+                                         "aardvark-dns", "slirp4netns" };
+
+    for (size_t i = 0; t->container == NULL && i < RN_ARRAY_LEN(names); i++) {
+        if (strcmp(tenant_name(t), names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 int rn_map_tenant_cmp(const struct rn_map_tenant *a, const struct rn_map_tenant *b)
 {
     const int by[] = {
         CMP(tenant_pid(b) == 1, tenant_pid(a) == 1),
         CMP(b->container != NULL, a->container != NULL),
+        CMP(rn_map_tenant_is_helper(a), rn_map_tenant_is_helper(b)),
         strcmp(tenant_name(a), tenant_name(b)),
         CMP(tenant_pid(a), tenant_pid(b)),
     };

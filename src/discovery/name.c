@@ -53,16 +53,19 @@ char *rn_name_tenant(const struct rn_map_tenant *tenant, char buf[RN_NAME_BYTES]
     return finish(&t);
 }
 
-static void put_tenants(struct rn_text *t, const struct rn_map_netns *ns)
+/* Containers if there are any, then processes of their own will: others beside them do not name a network. */
+static void put_tenants(struct rn_text *t, const struct rn_map_netns *ns, size_t max)
 {
     bool has_containers = ns->tenants[0].container != NULL;
+    bool are_helpers = rn_map_tenant_is_helper(&ns->tenants[0]);
     size_t n = 0;
     size_t n_left = 0;
 
     for (size_t i = 0; i < ns->n_tenants; i++) {
-        if ((ns->tenants[i].container != NULL) != has_containers)
-            continue; /* helpers inside a container's network do not name it */
-        if (n == NAMED_TENANTS_MAX) {
+        if ((ns->tenants[i].container != NULL) != has_containers ||
+            rn_map_tenant_is_helper(&ns->tenants[i]) != are_helpers)
+            continue;
+        if (n == max) {
             n_left++;
             continue;
         }
@@ -76,19 +79,19 @@ static void put_tenants(struct rn_text *t, const struct rn_map_netns *ns)
     }
 }
 
-char *rn_name_netns(const struct rn_map *map, const struct rn_map_netns *ns,
-                    char buf[RN_NAME_BYTES])
+static char *name_netns(const struct rn_map *map, const struct rn_map_netns *ns, size_t max,
+                        char buf[RN_NAME_BYTES])
 {
     struct rn_text t = rn_text_of(buf, RN_NAME_BYTES);
 
     if (ns->is_initial) {
         rn_text_str(&t, map->host.hostname[0] != '\0' ? map->host.hostname : "host");
     } else if (ns->n_tenants != 0 && ns->tenants[0].container != NULL) {
-        put_tenants(&t, ns);
+        put_tenants(&t, ns, max);
     } else if (ns->name[0] != '\0') {
         rn_text_str(&t, ns->name);
     } else if (ns->n_tenants != 0) {
-        put_tenants(&t, ns);
+        put_tenants(&t, ns, max);
     } else if (ns->ino != 0) {
         rn_text_str(&t, "net:[");
         rn_text_u64(&t, ns->ino);
@@ -97,6 +100,20 @@ char *rn_name_netns(const struct rn_map *map, const struct rn_map_netns *ns,
         rn_text_str(&t, "unknown network");
     }
     return finish(&t);
+}
+
+char *rn_name_netns(const struct rn_map *map, const struct rn_map_netns *ns,
+                    char buf[RN_NAME_BYTES])
+{
+    return name_netns(map, ns, NAMED_TENANTS_MAX, buf);
+}
+
+char *rn_name_netns_short(const struct rn_map *map, const struct rn_map_netns *ns,
+                          char buf[RN_NAME_BYTES])
+{
+    bool has_containers = ns->n_tenants != 0 && ns->tenants[0].container != NULL;
+
+    return name_netns(map, ns, has_containers ? NAMED_TENANTS_MAX : 1, buf);
 }
 
 /* The one that says most: of a project or pod before any. */

@@ -7,6 +7,9 @@
 /* "web, sidecar"; "blue"; "sshd(812)"; the host's name for the initial one; "net:[4026532600]". Returns @buf. */
 char *rn_name_netns(const struct rn_map *map, const struct rn_map_netns *ns,
                     char buf[RN_NAME_BYTES]);
+/* "sshd(812) +1": of several processes the first, for where the namespace is not the subject. Returns @buf. */
+char *rn_name_netns_short(const struct rn_map *map, const struct rn_map_netns *ns,
+                          char buf[RN_NAME_BYTES]);
 /* "docker project shop", "podman pod names", "named"; what a namespace is grouped under. Returns @buf. */
 char *rn_name_group(const struct rn_map_netns *ns, char buf[RN_NAME_BYTES]);
 /* "sshd(812)". Returns @buf. */

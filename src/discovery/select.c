@@ -47,6 +47,19 @@ static uint64_t number_of(const char *text)
     return *end == '\0' || strcmp(end, "]") == 0 ? v : 0;
 }
 
+/* "sshd(812)", as drawings name it. */
+static bool has_tenant(const struct rn_map_netns *ns, const char *text)
+{
+    char name[RN_NAME_BYTES];
+
+    for (size_t i = 0; i < ns->n_tenants; i++) {
+        if (ns->tenants[i].process != NULL &&
+            strcmp(rn_name_process(ns->tenants[i].process, name), text) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* How well @text names @ns: 0 not at all; what is exact beats what is only similar. */
 static unsigned fit(const struct rn_map *map, const struct rn_map_netns *ns, const char *text)
 {
@@ -66,9 +79,12 @@ static unsigned fit(const struct rn_map *map, const struct rn_map_netns *ns, con
         return p->netns == ns ? 3 : 0;
     if (has_ref(ns, text) || strcmp(ns->name, text) == 0)
         return 3;
-    if (has_container(ns, text))
+    if (has_container(ns, text) || has_tenant(ns, text))
         return 2;
-    return strcmp(rn_name_netns(map, ns, title), text) == 0 ? 1 : 0;
+    return strcmp(rn_name_netns(map, ns, title), text) == 0 ||
+                   strcmp(rn_name_netns_short(map, ns, title), text) == 0
+               ? 1
+               : 0;
 }
 
 struct rn_map_netns *rn_select_find(const struct rn_map *map, const char *text, size_t *ret_n)
