@@ -62,9 +62,3 @@ static inline rn_seq rn_seq_min(rn_seq a, rn_seq b)
 {
     return rn_seq_lt(a, b) ? a : b;
 }
-
-/* first <= s < first + len. */
-static inline bool rn_seq_in(rn_seq s, rn_seq first, uint32_t len)
-{
-    return s.v - first.v < len;
-}

@@ -43,16 +43,6 @@ void rn_text_u64(struct rn_text *t, uint64_t v)
     rn_text_strn(t, digits + at, sizeof(digits) - at);
 }
 
-void rn_text_i64(struct rn_text *t, int64_t v)
-{
-    if (v >= 0) {
-        rn_text_u64(t, (uint64_t)v);
-        return;
-    }
-    rn_text_char(t, '-');
-    rn_text_u64(t, 0 - (uint64_t)v); /* INT64_MIN has no positive twin */
-}
-
 void rn_text_hex(struct rn_text *t, uint64_t v, unsigned digits)
 {
     char text[16];

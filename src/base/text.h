@@ -18,7 +18,6 @@ void rn_text_str(struct rn_text *t, const char *s);
 void rn_text_strn(struct rn_text *t, const char *s, size_t n);
 void rn_text_char(struct rn_text *t, char c);
 void rn_text_u64(struct rn_text *t, uint64_t v);
-void rn_text_i64(struct rn_text *t, int64_t v);
 /* Lower-case hex, at least @digits wide, no prefix. */
 void rn_text_hex(struct rn_text *t, uint64_t v, unsigned digits);
 void rn_text_hexdump(struct rn_text *t, struct rn_view bytes);

@@ -187,15 +187,6 @@ size_t rn_text_columns(const char *text, enum rn_charset charset)
     return n;
 }
 
-void rn_escape_text(struct rn_out *out, const char *text, enum rn_charset charset)
-{
-    struct rn_glyphs g = rn_glyphs_of(text, charset);
-    struct rn_glyph glyph;
-
-    while (rn_glyphs_next(&g, &glyph))
-        rn_out_strn(out, glyph.bytes, glyph.len);
-}
-
 static void xml_glyph(struct rn_out *out, const struct rn_glyph *glyph)
 {
     switch (glyph->bytes[0]) {

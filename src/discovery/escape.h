@@ -28,8 +28,6 @@ struct rn_glyphs rn_glyphs_of(const char *text, enum rn_charset charset);
 bool rn_glyphs_next(struct rn_glyphs *g, struct rn_glyph *ret);
 /* Columns of the harmless form. */
 size_t rn_text_columns(const char *text, enum rn_charset charset);
-/* The harmless form as plain text. */
-void rn_escape_text(struct rn_out *out, const char *text, enum rn_charset charset);
 /* The harmless form for XML text and attributes: also & < > " '. At most @max_columns, then "…". */
 void rn_escape_xml(struct rn_out *out, const char *text, size_t max_columns);
 

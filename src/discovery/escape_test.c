@@ -4,9 +4,12 @@
 
 static void check(const char *text, const char *expected)
 {
+    struct rn_glyphs glyphs = rn_glyphs_of(text, RN_CHARSET_UTF8);
     struct rn_out out = { 0 };
+    struct rn_glyph glyph;
 
-    rn_escape_text(&out, text, RN_CHARSET_UTF8);
+    while (rn_glyphs_next(&glyphs, &glyph))
+        rn_out_str(&out, glyph.bytes);
 
     assert_string_equal(out.buf != NULL ? out.buf : "", expected);
     rn_out_free(&out);

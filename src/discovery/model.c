@@ -274,15 +274,6 @@ struct rn_map_netns *rn_model_netns(const struct rn_map *map, uint64_t dev, uint
     return NULL;
 }
 
-struct rn_map_netns *rn_model_netns_by_ino(const struct rn_map *map, uint64_t ino)
-{
-    for (size_t i = 0; i < map->n_netns; i++) {
-        if (map->netns[i]->ino == ino)
-            return map->netns[i];
-    }
-    return NULL;
-}
-
 static int cmp_index(const void *pa, const void *pb)
 {
     const struct rn_map_link *a = *(struct rn_map_link *const *)pa;

@@ -239,7 +239,6 @@ void rn_model_list_process(struct rn_map *map, struct rn_map_process ***list, si
 
 /* NULL when there is none. By identity, by inode alone, by index, by name (also alternative names), by pid. */
 struct rn_map_netns *rn_model_netns(const struct rn_map *map, uint64_t dev, uint64_t ino);
-struct rn_map_netns *rn_model_netns_by_ino(const struct rn_map *map, uint64_t ino);
 struct rn_map_link *rn_model_link(const struct rn_map_netns *netns, uint32_t index);
 struct rn_map_link *rn_model_link_by_name(const struct rn_map_netns *netns, const char *name);
 struct rn_map_process *rn_model_process(const struct rn_map *map, uint32_t pid);

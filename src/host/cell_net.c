@@ -1,4 +1,5 @@
 /* The network inside a cell: loopback, one packet device, addresses, routes, and the sysctls that make it usable. */
+#include "base/text.h"
 #include "host/cell_proto.h"
 #include "host/netns.h"
 #include "host/rtnl_addr.h"
@@ -136,6 +137,20 @@ static int prepare_far_end(struct keeper *k)
     return rn_cell_fail(k, RN_CELL_STAGE_LINK, err, FAR_NAME);
 }
 
+/* Notes @detail and, where it had any, the kernel's own words (its extended acknowledgement). */
+static int netlink_fail(struct keeper *k, enum rn_cell_stage stage, const struct rn_nl *nl, int err,
+                        const char *detail)
+{
+    char both[sizeof(k->failure.detail)];
+    struct rn_text text = rn_text_of(both, sizeof(both));
+
+    rn_text_str(&text, detail);
+    if (nl->why[0] != '\0')
+        rn_text_str(&text, ": ");
+    rn_text_str(&text, nl->why);
+    return rn_cell_fail(k, stage, err, both);
+}
+
 static int make_pair(struct keeper *k, int far_ns)
 {
     const struct rn_veth_plan plan = { .name = ifname_of(k),
@@ -149,8 +164,10 @@ static int make_pair(struct keeper *k, int far_ns)
         err = rn_rtnl_veth_add(&nl, &plan);
     if (err >= 0)
         err = hardware_address(ifname_of(k), &k->report.inner_mac);
+    if (err < 0)
+        err = netlink_fail(k, RN_CELL_STAGE_VETH, &nl, err, ifname_of(k));
     rn_nl_close(&nl);
-    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_VETH, err, ifname_of(k)) : RN_OK;
+    return err;
 }
 
 /* We are in the cell's namespace and hold @far_ns. Returns the packet socket. */
@@ -229,7 +246,7 @@ static int add_address(struct keeper *k, struct rn_nl *nl, uint32_t index, bool 
     char text[RN_ADDR_TEXT_BYTES];
     int err = rn_rtnl_addr_add(nl, index, &plan);
 
-    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_ADDR, err, rn_addr_print(plan.addr, text))
+    return err < 0 ? netlink_fail(k, RN_CELL_STAGE_ADDR, nl, err, rn_addr_print(plan.addr, text))
                    : RN_OK;
 }
 
@@ -246,8 +263,9 @@ static int add_default(struct keeper *k, struct rn_nl *nl, uint32_t index, bool 
     plan.is_onlink =
         is_v4; /* the gateway may lie outside of the prefix; for IPv6 it is given inside */
     err = rn_rtnl_route_add(nl, &plan);
-    return err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_ROUTE, err, rn_addr_print(plan.gateway, text))
-                   : RN_OK;
+    return err < 0
+               ? netlink_fail(k, RN_CELL_STAGE_ROUTE, nl, err, rn_addr_print(plan.gateway, text))
+               : RN_OK;
 }
 
 /*
@@ -304,12 +322,12 @@ static int configure(struct keeper *k, struct rn_nl *nl)
     int err = raise_link(nl, "lo", 0);
 
     if (err < 0)
-        return rn_cell_fail(k, RN_CELL_STAGE_LINK, err, "lo");
+        return netlink_fail(k, RN_CELL_STAGE_LINK, nl, err, "lo");
     quiet_ipv6(ifname_of(k), has_v6(net));
     err = raise_link(nl, ifname_of(k), net->mtu);
     index = rn_rtnl_link_index(nl, ifname_of(k));
     if (err < 0 || index < 0)
-        return rn_cell_fail(k, RN_CELL_STAGE_LINK, err < 0 ? err : index, ifname_of(k));
+        return netlink_fail(k, RN_CELL_STAGE_LINK, nl, err < 0 ? err : index, ifname_of(k));
     if (!rn_addr_is_none(net->addr4))
         err = add_family(k, nl, (uint32_t)index, true);
     if (err >= 0 && has_v6(net))

@@ -24,14 +24,6 @@ int rn_netns_open_self(void)
     return open_ns("/proc/thread-self/ns/net");
 }
 
-int rn_netns_open_pid(pid_t pid)
-{
-    char path[48];
-
-    snprintf(path, sizeof(path), "/proc/%ld/ns/net", (long)pid);
-    return open_ns(path);
-}
-
 int rn_netns_open_path(const char *path)
 {
     int fd = open_ns(path);

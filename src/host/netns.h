@@ -12,7 +12,6 @@ struct rn_ns_id {
 
 /* Each returns an owned descriptor. Errors: host (EACCES, EPERM: not ours to look at; ESRCH, ENOENT: gone). */
 RN_MUST_USE int rn_netns_open_self(void);
-RN_MUST_USE int rn_netns_open_pid(pid_t pid);
 /* A bind mount such as /run/netns/NAME. Errors: also BAD_ADDR if @path is no network namespace. */
 RN_MUST_USE int rn_netns_open_path(const char *path);
 

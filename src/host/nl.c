@@ -45,28 +45,6 @@ int rn_nl_open(struct rn_nl *nl, int protocol)
     return RN_OK;
 }
 
-int rn_nl_open_in(struct rn_nl *nl, int protocol, int netns_fd)
-{
-    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    int err;
-
-    *nl = (struct rn_nl){ 0 };
-    if (home < 0)
-        return rn_err_from_errno(errno);
-    if (setns(netns_fd, CLONE_NEWNET) < 0) {
-        err = rn_err_from_errno(errno);
-        close(home);
-        return err;
-    }
-    err = rn_nl_open(nl, protocol);
-    if (setns(home, CLONE_NEWNET) < 0) {
-        /* A thread stranded in a foreign namespace must not go on as if it were at home. */
-        abort();
-    }
-    close(home);
-    return err;
-}
-
 void rn_nl_close(struct rn_nl *nl)
 {
     if (nl->sock != NULL)
@@ -322,9 +300,4 @@ int rn_nl_dump_raw(struct rn_nl *nl, struct rn_nl_msg *msg, const struct rn_nl_r
     struct exchange x = { .nl = nl, .raw = sink };
 
     return dump(&x, msg);
-}
-
-const char *rn_nl_why(const struct rn_nl *nl, int err)
-{
-    return nl->why[0] != '\0' ? nl->why : rn_err_text(err);
 }

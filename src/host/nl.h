@@ -53,8 +53,6 @@ struct rn_nl_raw_sink {
 
 /* Opens a socket of @protocol (NETLINK_ROUTE ...) in the thread's network namespace. Errors: host. */
 RN_MUST_USE int rn_nl_open(struct rn_nl *nl, int protocol);
-/* The same inside the namespace @netns_fd (borrows); the calling thread is back home afterwards. */
-RN_MUST_USE int rn_nl_open_in(struct rn_nl *nl, int protocol, int netns_fd);
 /* Closes; a closed or zero @nl is fine. */
 void rn_nl_close(struct rn_nl *nl);
 
@@ -83,5 +81,3 @@ RN_MUST_USE int rn_nl_ask(struct rn_nl *nl, struct rn_nl_msg *msg,
 RN_MUST_USE int rn_nl_dump(struct rn_nl *nl, struct rn_nl_msg *msg, const struct rn_nl_sink *sink);
 RN_MUST_USE int rn_nl_dump_raw(struct rn_nl *nl, struct rn_nl_msg *msg,
                                const struct rn_nl_raw_sink *sink);
-/* What to tell a user about @err of the last call: the kernel's text, else rn_err_text(). Never NULL. */
-const char *rn_nl_why(const struct rn_nl *nl, int err);

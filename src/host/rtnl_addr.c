@@ -31,11 +31,6 @@ int rn_rtnl_addr_add(struct rn_nl *nl, uint32_t ifindex, const struct rn_addr_pl
     return change(nl, RTM_NEWADDR, ifindex, plan);
 }
 
-int rn_rtnl_addr_del(struct rn_nl *nl, uint32_t ifindex, const struct rn_addr_plan *plan)
-{
-    return change(nl, RTM_DELADDR, ifindex, plan);
-}
-
 static void read_lifetimes(struct rn_view info, struct rn_rtnl_addr *a)
 {
     a->preferred_s = UINT32_MAX;

@@ -31,8 +31,6 @@ struct rn_addr_plan {
 /* Errors: host EEXIST, EACCES, ENODEV ... */
 RN_MUST_USE int rn_rtnl_addr_add(struct rn_nl *nl, uint32_t ifindex,
                                  const struct rn_addr_plan *plan);
-RN_MUST_USE int rn_rtnl_addr_del(struct rn_nl *nl, uint32_t ifindex,
-                                 const struct rn_addr_plan *plan);
 
 /* Errors: MALFORMED. */
 RN_MUST_USE int rn_rtnl_addr_parse(struct rn_view payload, struct rn_rtnl_addr *ret);

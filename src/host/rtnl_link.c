@@ -52,32 +52,6 @@ int rn_rtnl_link_set(struct rn_nl *nl, uint32_t ifindex, const struct rn_link_ch
     return rn_nl_talk(nl, &msg);
 }
 
-int rn_rtnl_link_rename(struct rn_nl *nl, uint32_t ifindex, const char *name)
-{
-    struct rn_nl_msg msg;
-
-    begin(&msg, RTM_NEWLINK, 0, ifindex);
-    rn_nl_put_str(&msg, IFLA_IFNAME, name);
-    return rn_nl_talk(nl, &msg);
-}
-
-int rn_rtnl_link_move_netns(struct rn_nl *nl, uint32_t ifindex, int netns_fd)
-{
-    struct rn_nl_msg msg;
-
-    begin(&msg, RTM_NEWLINK, 0, ifindex);
-    rn_nl_put_u32(&msg, IFLA_NET_NS_FD, (uint32_t)netns_fd);
-    return rn_nl_talk(nl, &msg);
-}
-
-int rn_rtnl_link_del(struct rn_nl *nl, uint32_t ifindex)
-{
-    struct rn_nl_msg msg;
-
-    begin(&msg, RTM_DELLINK, 0, ifindex);
-    return rn_nl_talk(nl, &msg);
-}
-
 static void put_veth_end(struct rn_nl_msg *msg, const char *name, uint32_t mtu)
 {
     rn_nl_put_str(msg, IFLA_IFNAME, name);

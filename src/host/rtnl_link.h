@@ -20,11 +20,6 @@ struct rn_link_change {
 
 RN_MUST_USE int rn_rtnl_link_set(struct rn_nl *nl, uint32_t ifindex,
                                  const struct rn_link_change *change);
-/* The link must be down on kernels before 6.2. */
-RN_MUST_USE int rn_rtnl_link_rename(struct rn_nl *nl, uint32_t ifindex, const char *name);
-/* Moves the link into the namespace @netns_fd (borrows). */
-RN_MUST_USE int rn_rtnl_link_move_netns(struct rn_nl *nl, uint32_t ifindex, int netns_fd);
-RN_MUST_USE int rn_rtnl_link_del(struct rn_nl *nl, uint32_t ifindex);
 
 struct rn_veth_plan {
     const char *name;

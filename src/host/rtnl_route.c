@@ -47,11 +47,6 @@ int rn_rtnl_route_add(struct rn_nl *nl, const struct rn_route_plan *plan)
     return change(nl, RTM_NEWROUTE, plan);
 }
 
-int rn_rtnl_route_del(struct rn_nl *nl, const struct rn_route_plan *plan)
-{
-    return change(nl, RTM_DELROUTE, plan);
-}
-
 /* RTA_GATEWAY is of the route's family, RTA_VIA (RFC 5549) names its own in front. */
 static struct rn_addr gateway_of(const struct rn_view *tb)
 {

@@ -50,7 +50,6 @@ struct rn_route_plan {
 };
 
 RN_MUST_USE int rn_rtnl_route_add(struct rn_nl *nl, const struct rn_route_plan *plan);
-RN_MUST_USE int rn_rtnl_route_del(struct rn_nl *nl, const struct rn_route_plan *plan);
 
 /* Errors: MALFORMED, ADDR_FAMILY. */
 RN_MUST_USE int rn_rtnl_route_parse(struct rn_view payload, struct rn_rtnl_route *ret);

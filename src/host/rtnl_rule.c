@@ -1,59 +1,7 @@
 #include "host/rtnl_rule.h"
 
 #include <linux/fib_rules.h>
-#include <linux/rtnetlink.h>
 #include <sys/socket.h>
-
-static void put_selectors(struct rn_nl_msg *msg, const struct rn_rule_plan *plan)
-{
-    struct fib_rule_uid_range uids = { plan->uid_from, plan->uid_to };
-
-    if (plan->src.bits != 0)
-        rn_nl_put_addr(msg, FRA_SRC, plan->src.addr);
-    if (plan->dst.bits != 0)
-        rn_nl_put_addr(msg, FRA_DST, plan->dst.addr);
-    if (plan->iif != NULL)
-        rn_nl_put_str(msg, FRA_IIFNAME, plan->iif);
-    if (plan->oif != NULL)
-        rn_nl_put_str(msg, FRA_OIFNAME, plan->oif);
-    if (plan->fwmark != 0 || plan->fwmask != 0) {
-        rn_nl_put_u32(msg, FRA_FWMARK, plan->fwmark);
-        rn_nl_put_u32(msg, FRA_FWMASK, plan->fwmask != 0 ? plan->fwmask : UINT32_MAX);
-    }
-    if (plan->has_uid_range)
-        rn_nl_put(msg, FRA_UID_RANGE, &uids, sizeof(uids));
-}
-
-static int change(struct rn_nl *nl, unsigned type, const struct rn_rule_plan *plan)
-{
-    unsigned flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
-    struct rn_nl_msg msg;
-    struct fib_rule_hdr *head = rn_nl_msg_begin(&msg, type, flags, sizeof(*head));
-
-    head->family = plan->family == RN_FAMILY_V4 ? AF_INET : AF_INET6;
-    head->src_len = plan->src.bits;
-    head->dst_len = plan->dst.bits;
-    head->action = plan->action != 0 ? plan->action : FR_ACT_TO_TBL;
-    head->flags = plan->is_inverted ? FIB_RULE_INVERT : 0;
-    put_selectors(&msg, plan);
-    if (plan->table != 0)
-        rn_nl_put_u32(&msg, FRA_TABLE, plan->table);
-    if (plan->priority != 0)
-        rn_nl_put_u32(&msg, FRA_PRIORITY, plan->priority);
-    if (plan->suppress_prefix_bits_plus_1 != 0)
-        rn_nl_put_u32(&msg, FRA_SUPPRESS_PREFIXLEN, plan->suppress_prefix_bits_plus_1 - 1);
-    return rn_nl_talk(nl, &msg);
-}
-
-int rn_rtnl_rule_add(struct rn_nl *nl, const struct rn_rule_plan *plan)
-{
-    return change(nl, RTM_NEWRULE, plan);
-}
-
-int rn_rtnl_rule_del(struct rn_nl *nl, const struct rn_rule_plan *plan)
-{
-    return change(nl, RTM_DELRULE, plan);
-}
 
 static struct rn_prefix prefix_of(struct rn_view v, uint8_t bits, uint8_t family)
 {
@@ -115,31 +63,4 @@ int rn_rtnl_rule_parse(struct rn_view payload, struct rn_rtnl_rule *ret)
         return RN_E_MALFORMED;
     *ret = r;
     return RN_OK;
-}
-
-struct dump {
-    rn_rtnl_rule_fn *fn;
-    void *arg;
-};
-
-static int on_message(const struct nlmsghdr *head, void *arg)
-{
-    const struct dump *d = arg;
-    struct rn_rtnl_rule r;
-
-    if (head->nlmsg_type != RTM_NEWRULE)
-        return RN_OK;
-    if (rn_rtnl_rule_parse(rn_view_of(NLMSG_DATA(head), head->nlmsg_len - NLMSG_HDRLEN), &r) < 0)
-        return RN_OK; /* a family we do not know */
-    return d->fn(&r, d->arg);
-}
-
-int rn_rtnl_rule_dump(struct rn_nl *nl, rn_rtnl_rule_fn *fn, void *arg)
-{
-    struct dump d = { fn, arg };
-    struct rn_nl_sink sink = { .message = on_message, .arg = &d };
-    struct rn_nl_msg msg;
-
-    rn_nl_msg_begin(&msg, RTM_GETRULE, 0, sizeof(struct fib_rule_hdr));
-    return rn_nl_dump(nl, &msg, &sink);
 }

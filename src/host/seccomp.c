@@ -176,12 +176,3 @@ int rn_seccomp_apply(enum rn_seccomp_mode mode)
         return rn_err_from_errno(errno != 0 ? errno : EBUSY);
     return RN_OK;
 }
-
-const char *rn_seccomp_name(unsigned nr)
-{
-    for (size_t i = 0; i < RN_ARRAY_LEN(rn_syscalls); i++) {
-        if (rn_syscalls[i].nr == nr)
-            return rn_syscalls[i].name;
-    }
-    return NULL;
-}

@@ -14,5 +14,3 @@ enum rn_seccomp_mode {
 
 /* Filters all threads of the process, for good. no_new_privs must be set. Errors: host. */
 RN_MUST_USE int rn_seccomp_apply(enum rn_seccomp_mode mode);
-/* Name of a listed call by its number; NULL if it is not listed. */
-const char *rn_seccomp_name(unsigned nr);

@@ -143,9 +143,5 @@ struct rn_net {
 RN_MUST_USE int rn_net_dial_start(struct rn_net *net, struct rn_net_dial *dial);
 /* A no-op when it is not in progress; done is not called. */
 void rn_net_dial_cancel(struct rn_net_dial *dial);
-static inline bool rn_net_dial_is_pending(const struct rn_net_dial *dial)
-{
-    return dial->pending != NULL;
-}
 /* Consumes @net, which may be NULL. Returns NULL. */
 struct rn_net *rn_net_free(struct rn_net *net);

@@ -51,4 +51,3 @@ void rn_udp_deliver(struct rn_dgram_sock *d, struct rn_pkt *pkt, const struct rn
 const struct rn_pkt *rn_udp_request_pkt(struct rn_udp_request *req);
 /* Returns owned the payload: the request counts as answered. */
 struct rn_pkt *rn_udp_request_take(struct rn_udp_request *req);
-uint16_t rn_udp_request_nic(const struct rn_udp_request *req);

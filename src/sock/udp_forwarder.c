@@ -163,11 +163,6 @@ struct rn_endpoint rn_udp_request_remote(const struct rn_udp_request *req)
     return req->note.from;
 }
 
-uint16_t rn_udp_request_nic(const struct rn_udp_request *req)
-{
-    return req->note.to.nic;
-}
-
 static void pull(struct rn_udp_request *req)
 {
     if (!req->is_pulled)

@@ -44,7 +44,6 @@ enum rn_neigh_event {
 
 /* neigh_state.c: the next state; RFC 4861 appendix C and §7.3.2 as a table. */
 enum rn_neigh_state rn_neigh_next(enum rn_neigh_state state, enum rn_neigh_event event);
-const char *rn_neigh_state_name(enum rn_neigh_state state);
 
 struct rn_neigh {
     struct rn_hash_node hash;

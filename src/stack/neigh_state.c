@@ -20,14 +20,3 @@ enum rn_neigh_state rn_neigh_next(enum rn_neigh_state state, enum rn_neigh_event
 {
     return (enum rn_neigh_state)next_state[state][event];
 }
-
-const char *rn_neigh_state_name(enum rn_neigh_state state)
-{
-    static const char *const names[RN_NEIGH_STATES] = {
-        [RN_NEIGH_INCOMPLETE] = "incomplete", [RN_NEIGH_REACHABLE] = "reachable",
-        [RN_NEIGH_STALE] = "stale",           [RN_NEIGH_DELAY] = "delay",
-        [RN_NEIGH_PROBE] = "probe",           [RN_NEIGH_FAILED] = "failed",
-    };
-
-    return names[state];
-}
