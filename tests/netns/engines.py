@@ -40,6 +40,15 @@ def private_state():
             rig._cleanups.callback(rig.run, ["umount", "-l", folder])
 
 
+def unmount_below(folder):
+    """What a test that failed left mounted; its folder could not be removed."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        points = [line.split()[4] for line in mounts]
+    for point in sorted(points, reverse=True):
+        if point.startswith(str(folder) + "/"):
+            rig.run(["umount", "-l", point])
+
+
 def clean_cgroups(*names):
     """Removes the groups that engines named so left, innermost first; busy ones belong to somebody else."""
     for root in CGROUP_ROOTS:
@@ -67,6 +76,7 @@ class Docker:
         self.net = net
         self.folder = rig.workdir() / "docker"
         self.folder.mkdir()
+        rig._cleanups.callback(unmount_below, self.folder)
         self.group = f"rn-docker-{os.path.basename(rig.workdir())}"
         self.socket = self.folder / "docker.sock"
         rig._cleanups.callback(clean_cgroups, self.group)
@@ -108,6 +118,7 @@ class Podman:
         self.net = net
         self.folder = rig.workdir() / "podman"
         self.folder.mkdir()
+        rig._cleanups.callback(unmount_below, self.folder)
         conf = self.folder / "containers.conf"
         conf.write_text(f"""[containers]
 default_ulimits=["nofile={NOFILE}","nproc=4096:8192"]
@@ -162,6 +173,7 @@ class Containerd:
         private_state()
         self.folder = rig.workdir() / "containerd"
         self.folder.mkdir()
+        rig._cleanups.callback(unmount_below, self.folder)
         self.socket = self.folder / "containerd.sock"
         conf = self.folder / "config.toml"
         conf.write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
