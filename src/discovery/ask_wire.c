@@ -96,25 +96,31 @@ static bool has_outer_addr(const struct rn_map_link *link, struct rn_addr addr)
     return rn_addr_eq(link->tunnel.local, addr) || rn_model_link_with_addr(ns, addr) != NULL;
 }
 
-/* The other ends of a vxlan on this machine: same number and port, at the remote address or in the same group. */
+/* Same number and port, at the remote address or in the same group. */
+bool rn_wire_reaches(const struct rn_map_link *vxlan, const struct rn_map_link *other)
+{
+    const struct rn_map_tunnel *t = &vxlan->tunnel;
+
+    if (other == vxlan || other->kind != RN_KIND_VXLAN || other->tunnel.id != t->id ||
+        other->tunnel.dst_port != t->dst_port || rn_addr_is_none(t->remote))
+        return false;
+    return (rn_addr_is_multicast(t->remote) && rn_addr_eq(other->tunnel.remote, t->remote)) ||
+           has_outer_addr(other, t->remote);
+}
+
+/* The other ends of a vxlan on this machine. */
 static void out_of_vxlan(struct follow *f, const struct rn_map_link *link, uint16_t tag)
 {
-    const struct rn_map_tunnel *t = &link->tunnel;
-
     f->exit = f->exit != NULL ? f->exit : f->states[f->at].link;
-    if (rn_addr_is_none(t->remote))
+    if (rn_addr_is_none(link->tunnel.remote))
         return;
     for (size_t i = 0; i < f->map->n_netns; i++) {
         const struct rn_map_netns *ns = f->map->netns[i];
 
         for (size_t k = 0; k < ns->n_links; k++) {
             struct rn_map_link *other = ns->links[k];
-            bool is_group =
-                rn_addr_is_multicast(t->remote) && rn_addr_eq(other->tunnel.remote, t->remote);
 
-            if (other != link && other->kind == RN_KIND_VXLAN && other->tunnel.id == t->id &&
-                other->tunnel.dst_port == t->dst_port &&
-                (is_group || has_outer_addr(other, t->remote)))
+            if (rn_wire_reaches(link, other))
                 go(f, other, false, tag);
         }
     }

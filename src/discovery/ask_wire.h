@@ -18,5 +18,7 @@ struct rn_wire_trail {
 };
 
 /* @arena holds the trail. */
+/* Whether frames that @vxlan sends into its tunnel arrive at @other, another vxlan of this machine. */
+bool rn_wire_reaches(const struct rn_map_link *vxlan, const struct rn_map_link *other);
 struct rn_wire_trail rn_wire_follow(struct rn_arena *arena, const struct rn_map *map,
                                     struct rn_map_link *out, struct rn_addr next_hop);

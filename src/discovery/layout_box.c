@@ -185,7 +185,7 @@ static void add_listeners(struct rn_lay *lay, struct rn_lay_box *box)
     for (size_t i = 0; i < box->ns->n_socks && !t.cut; i++) {
         const struct rn_map_sock *s = &box->ns->socks[i];
 
-        if (!rn_sock_is_listening(s) || s->local_port == 0 ||
+        if (!rn_sock_is_listening(s) || s->local_port == 0 || rn_addr_is_loopback(s->local) ||
             !rn_select_sock(&lay->draw->select, s))
             continue;
         if (last != NULL && last->local_port == s->local_port && last->proto == s->proto)
@@ -232,15 +232,40 @@ static void add_forward(struct rn_lay *lay, struct rn_lay_box *box, const struct
     add_note(lay, box, buf, fwd->to_netns == NULL);
 }
 
+/* What a network does with its own loopback addresses is nobody else's business. */
+static bool is_shown_forward(const struct rn_lay *lay, const struct rn_map_fwd *fwd)
+{
+    bool is_inner =
+        fwd->addr.bits != 0 && rn_addr_is_loopback(fwd->addr.addr) && fwd->to_netns == fwd->netns;
+
+    return !is_inner && rn_select_fwd(&lay->draw->select, fwd);
+}
+
+/* A port that is published for both families reads the same twice. */
+static bool is_said(const struct rn_lay_box *box, size_t from)
+{
+    for (size_t i = from; i + 1 < box->n_rows; i++) {
+        if (strcmp(box->rows[i].detail, box->rows[box->n_rows - 1].detail) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void add_forwards(struct rn_lay *lay, struct rn_lay_box *box)
 {
+    size_t first = box->n_rows;
     size_t n = 0;
     char buf[64];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     for (size_t i = 0; i < box->ns->n_fwds; i++) {
-        if (rn_select_fwd(&lay->draw->select, &box->ns->fwds[i]) && n++ < NOTES_MAX)
-            add_forward(lay, box, &box->ns->fwds[i]);
+        if (!is_shown_forward(lay, &box->ns->fwds[i]) || n++ >= NOTES_MAX)
+            continue;
+        add_forward(lay, box, &box->ns->fwds[i]);
+        if (is_said(box, first)) {
+            box->n_rows--;
+            n--;
+        }
     }
     if (n <= NOTES_MAX)
         return;
@@ -449,6 +474,61 @@ static size_t n_cables(const struct rn_map_netns *ns)
     return n;
 }
 
+static size_t n_cables_between(const struct rn_map_netns *a, const struct rn_map_netns *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n_links; i++) {
+        const struct rn_map_link *link = a->links[i];
+
+        n += link->peer != NULL && link->peer->netns == b;
+        n += link->lower != NULL && link->lower->netns == b;
+        for (size_t k = 0; k < link->n_uppers; k++)
+            n += link->uppers[k]->netns == b;
+    }
+    return n;
+}
+
+/* How many cables the entry has to others of its group, whether they have their place or not. */
+static size_t n_inner_cables(const struct entry *entries, size_t n, size_t at)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += i != at ? n_cables_between(entries[at].ns, entries[i].ns) : 0;
+    return sum;
+}
+
+static void move_to(struct entry *entries, size_t to, size_t from)
+{
+    struct entry moved = entries[from];
+
+    memmove(&entries[to + 1], &entries[to], (from - to) * sizeof(*entries));
+    entries[to] = moved;
+}
+
+/* Within a group a hub stands first and what hangs on it behind it: short wires cross less. The rest keeps its order. */
+static void order_by_cables(struct entry *entries, size_t n)
+{
+    size_t n_placed = 0;
+
+    for (size_t i = 0; n_placed < n; i++) {
+        if (i == n_placed) { /* nothing more hangs on those placed: a new hub */
+            size_t best = i;
+
+            for (size_t k = i; k < n; k++) {
+                if (n_inner_cables(entries, n, k) > n_inner_cables(entries, n, best))
+                    best = k;
+            }
+            move_to(entries, n_placed++, best);
+        }
+        for (size_t k = n_placed; k < n; k++) {
+            if (n_cables_between(entries[i].ns, entries[k].ns) != 0)
+                move_to(entries, n_placed++, k);
+        }
+    }
+}
+
 /* The place on the left is the machine's own network's, unless that has no cables and another is a hub: engines are often
  * kept in a network of their own. Moves it to the front; false if nobody deserves the place. */
 static bool choose_left(struct entry *entries, size_t n)
@@ -487,11 +567,15 @@ void rn_lay_boxes(struct rn_lay *lay)
     }
     while (i < n) {
         size_t end = i + 1;
+        bool is_collapsed;
 
         while (end < n && entries[end].ink == entries[i].ink &&
                strcmp(entries[end].group, entries[i].group) == 0)
             end++;
-        add_block(lay, &entries[i], end - i, n >= COLLAPSE_FROM && end - i >= COLLAPSE_GROUP_AT);
+        is_collapsed = n >= COLLAPSE_FROM && end - i >= COLLAPSE_GROUP_AT;
+        if (!is_collapsed)
+            order_by_cables(&entries[i], end - i);
+        add_block(lay, &entries[i], end - i, is_collapsed);
         i = end;
     }
 }

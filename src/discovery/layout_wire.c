@@ -1,5 +1,7 @@
 #include "discovery/layout_grid.h"
 
+#include "discovery/ask_wire.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +75,22 @@ static void add_link_routes(struct rn_lay_grid *g, const struct rn_map_link *lin
         add_route(g, link, link->lower, is_tunnel ? RN_WIRE_TUNNEL : RN_WIRE_LOWER);
 }
 
+/* Tunnels between networks of this machine, from either end. */
+static void add_tunnels(struct rn_lay_grid *g, size_t first, const struct rn_map_link *link)
+{
+    const struct rn_map *map = g->lay.draw->map;
+
+    for (size_t i = first; link->kind == RN_KIND_VXLAN && i < map->n_netns; i++) {
+        for (size_t k = 0; k < map->netns[i]->n_links; k++) {
+            const struct rn_map_link *other = map->netns[i]->links[k];
+
+            if (other->kind == RN_KIND_VXLAN &&
+                (rn_wire_reaches(link, other) || rn_wire_reaches(other, link)))
+                add_route(g, link, other, RN_WIRE_TUNNEL);
+        }
+    }
+}
+
 static const struct rn_map_netns *earlier(const struct rn_map *map, const struct rn_map_netns *a,
                                           const struct rn_map_netns *b)
 {
@@ -95,6 +113,7 @@ static void find_routes(struct rn_lay_grid *g)
 
             add_link_routes(g, link, ns,
                             link->peer != NULL ? earlier(map, ns, link->peer->netns) : ns);
+            add_tunnels(g, i + 1, link);
         }
     }
 }

@@ -185,12 +185,24 @@ static uint32_t tenant_pid(const struct rn_map_tenant *t)
     return t->process != NULL ? t->process->pid : UINT32_MAX;
 }
 
+/* The container that does nothing but hold a pod's namespaces. */
+static bool is_pod_holder(const struct rn_map_container *c)
+{
+    size_t len = strlen(c->name);
+
+    if (c->pod[0] == '\0')
+        return false;
+    return strcmp(c->name, "pause") == 0 || (len > 6 && strcmp(c->name + len - 6, "-infra") == 0);
+}
+
 bool rn_map_tenant_is_helper(const struct rn_map_tenant *t)
 {
     static const char *const names[] = { "conmon", "containerd-shim", "docker-proxy",
                                          "aardvark-dns", "slirp4netns" };
 
-    for (size_t i = 0; t->container == NULL && i < RN_ARRAY_LEN(names); i++) {
+    if (t->container != NULL)
+        return is_pod_holder(t->container);
+    for (size_t i = 0; i < RN_ARRAY_LEN(names); i++) {
         if (strcmp(tenant_name(t), names[i]) == 0)
             return true;
     }
