@@ -1,9 +1,13 @@
 #include "outnet/gate_udp.h"
 
 #include "base/hash.h"
+#include "ip/ip.h"
 #include "outnet/gate_error.h"
+#include "outnet/udp_intake.h"
 #include "outnet/udp_peers.h"
+#include "outnet/udp_train.h"
 #include "sock/udp.h"
+#include "wire/udp.h"
 
 #define DEFAULT_MAX     16384u
 #define DEFAULT_IDLE_NS (180 * RN_NS_PER_S)
@@ -24,6 +28,7 @@ struct rn_gate_udp {
     struct rn_list published;
     struct rn_udp_peers peers; /* of the published ones */
     struct rn_list asks;       /* struct ask.link */
+    struct rn_udp_intake intake;
     struct rn_timer reaper;
     struct rn_gate_udp_stats stats;
 };
@@ -40,13 +45,18 @@ struct session {
     struct rn_gate_udp *gate;
     struct rn_endpoint inner;
     struct rn_net_dgram *dgram; /* owned */
+    struct rn_flow flow;        /* to inner */
+    struct rn_udp_taste taste;
     struct rn_task resume;
+    struct rn_udp_train train; /* leaves at the end of the round */
+    struct rn_endpoint train_asked;
+    struct rn_task depart;
+    uint32_t no_train_bytes; /* datagrams of this size the host sends only singly; 0: none */
     int64_t used_ns;
     struct alias aliases[ALIASES_MAX];
     uint8_t n_aliases;
     uint8_t next_alias;
     bool is_published;
-    bool is_bulk; /* the last datagram read was large: read the next into a big slab */
 };
 
 /* --- sessions ------------------------------------------------------------------------------------------------ */
@@ -75,6 +85,9 @@ static void session_free(struct session *s)
     struct rn_gate_udp *gate = s->gate;
 
     rn_turn_unschedule(&s->resume);
+    rn_turn_unschedule(&s->depart);
+    rn_pktq_drop_all(&s->train.pkts, RN_DROP_CLOSED);
+    rn_flow_release(&s->flow);
     s->dgram->ops->close(s->dgram);
     rn_hash_remove(&gate->sessions, &s->hash);
     rn_list_remove(&s->link);
@@ -117,6 +130,7 @@ static void reap(struct rn_timer *timer)
 
 static void on_dgram(struct rn_net_dgram *dgram, unsigned events);
 static void resume(struct rn_task *task);
+static void depart(struct rn_task *task);
 
 /* Consumes @dgram on success. */
 static struct session *session_new(struct rn_gate_udp *gate, const struct rn_endpoint *inner,
@@ -131,6 +145,7 @@ static struct session *session_new(struct rn_gate_udp *gate, const struct rn_end
     s->inner.nic = 0;
     s->dgram = dgram;
     s->resume.run = resume;
+    s->depart.run = depart;
     s->used_ns = gate->turn->now_ns;
     dgram->owner = s;
     dgram->on_event = on_dgram;
@@ -171,77 +186,82 @@ static struct rn_endpoint name_inside(const struct session *s, const struct rn_e
 }
 
 /* --- outer to inner ----------------------------------------------------------------------------------------------- */
-static struct rn_pkt *packet_of(struct rn_turn *turn, struct rn_buf *buf, uint32_t len)
+/* The largest datagram that goes inside in one packet; 0 while the way is not known. */
+static uint32_t inner_max_bytes(const struct session *s)
 {
-    struct rn_pkt *pkt = rn_pkt_new(turn->pool);
-
-    if (pkt != NULL && len != 0 && !rn_pkt_append_ref(pkt, buf, 0, len)) {
-        rn_pkt_free(pkt);
-        return NULL;
-    }
-    return pkt;
+    if (!rn_flow_is_fresh(s->gate->opts.stack, &s->flow))
+        return 0;
+    return rn_flow_payload_mtu(&s->flow, s->inner.addr) - RN_UDP_HDR_BYTES;
 }
 
-static void deliver(struct session *s, struct rn_buf *buf, uint32_t len,
-                    const struct rn_net_msg *msg)
+/* Consumes @pkt: datagrams too large for a train are cut apart, and then to fragments. */
+static void send_in(struct session *s, const struct rn_udp_way *way, struct rn_pkt *pkt)
 {
+    struct rn_stack *stack = s->gate->opts.stack;
+    struct rn_udp_way singly = *way;
+
+    singly.segment_bytes = 0;
+    while (way->segment_bytes > inner_max_bytes(s) && pkt->len > way->segment_bytes) {
+        struct rn_pkt *first = rn_pkt_clone(pkt);
+
+        if (first == NULL)
+            break;
+        rn_pkt_trim(first, way->segment_bytes);
+        rn_pkt_pull(pkt, way->segment_bytes);
+        (void)rn_udp_send_from(stack, &singly, first);
+    }
+    (void)rn_udp_send_from(stack, pkt->len > way->segment_bytes ? way : &singly, pkt);
+}
+
+struct delivery {
+    struct rn_udp_sink sink;
+    struct session *session;
+};
+
+static void deliver(struct rn_udp_sink *sink, struct rn_pkt *pkt, const struct rn_net_msg *msg)
+{
+    struct session *s = rn_container_of(sink, struct delivery, sink)->session;
     struct rn_endpoint from = name_inside(s, &msg->peer);
     struct rn_udp_way way = { .src = from,
                               .dst = s->inner,
-                              .segment_bytes = len > msg->segment_bytes ? msg->segment_bytes : 0,
-                              .tos = msg->tos };
-    struct rn_pkt *pkt = packet_of(s->gate->turn, buf, len);
+                              .segment_bytes = msg->segment_bytes,
+                              .tos = msg->tos,
+                              .flow = &s->flow };
 
-    if (pkt == NULL)
-        return;
     if (s->is_published)
         rn_udp_peers_note(&s->gate->peers, &(struct rn_udp_peer){ .inner = s->inner,
                                                                   .inside = from,
                                                                   .outside = msg->peer,
                                                                   .owner = s });
     s->gate->stats.down++;
-    (void)rn_udp_send_from(s->gate->opts.stack, &way, pkt);
+    send_in(s, &way, pkt);
 }
 
-/* Reads one datagram (or train). Returns false when there is none, or no memory. */
-static bool read_one(struct session *s)
+/* Reads until there are no more. An error that waits between two datagrams ends a call early: @may_fail asks once more. */
+static void read_all(struct session *s, bool may_fail)
 {
-    struct rn_buf *buf = rn_buf_new(s->gate->turn->pool, RN_BUF_BIG);
-    struct rn_buf *small;
-    struct rn_net_msg msg;
-    int64_t n;
-
-    if (buf == NULL)
-        return false;
-    n = s->dgram->ops->recv(s->dgram, (struct rn_net_span){ buf->data, 65535 }, &msg);
-    if (n >= 0 && n <= (int64_t)RN_BUF_SMALL_BYTES &&
-        (small = rn_buf_new(s->gate->turn->pool, RN_BUF_SMALL)) != NULL) {
-        memcpy(small->data, buf->data,
-               (size_t)n); /* a short message must not pin 68 KiB in somebody's queue */
-        rn_buf_unref(buf);
-        buf = small;
-    }
-    if (n >= 0)
-        deliver(s, buf, (uint32_t)n, &msg);
-    rn_buf_unref(buf);
-    return n >= 0;
-}
-
-static void read_all(struct session *s)
-{
+    struct delivery to = { .sink = { .give = deliver }, .session = s };
     unsigned n = 0;
 
-    while (n < QUANTUM && read_one(s))
-        n++;
+    while (n < QUANTUM) {
+        unsigned asked = rn_udp_taste_n(&s->taste);
+        int got;
+
+        to.sink.merge_max_bytes = inner_max_bytes(s);
+        got = rn_udp_intake_read(&s->gate->intake, s->dgram, &s->taste, &to.sink);
+        if (got < 0 || ((unsigned)got < asked && !may_fail))
+            break;
+        n += (unsigned)got;
+    }
     if (n != 0)
         touch(s);
-    if (n == QUANTUM)
+    if (n >= QUANTUM)
         rn_turn_schedule(s->gate->turn, RN_PHASE_EVENT, &s->resume);
 }
 
 static void resume(struct rn_task *task)
 {
-    read_all(rn_container_of(task, struct session, resume));
+    read_all(rn_container_of(task, struct session, resume), true);
 }
 
 /* The network spoke of something we sent: say it to the inner sender as if it had heard it itself. */
@@ -262,8 +282,8 @@ static void on_dgram(struct rn_net_dgram *dgram, unsigned events)
 
     if (events & RN_ERROR)
         pass_errors(s);
-    if (events & RN_READABLE)
-        read_all(s);
+    if (events & (RN_READABLE | RN_ERROR))
+        read_all(s, (events & RN_ERROR) != 0);
 }
 
 /* --- questions ------------------------------------------------------------------------------------------------------ */
@@ -350,28 +370,80 @@ static struct session *session_of(struct rn_gate_udp *gate, const struct rn_endp
     return s;
 }
 
-static void send_out(struct session *s, const struct rn_pkt *pkt, const struct rn_endpoint *asked,
-                     const struct rn_endpoint *to)
+static void refuse_out(struct session *s, const struct rn_endpoint *asked, int err)
+{
+    if (err == RN_E_MSG_TOO_LONG || err == RN_E_CONN_REFUSED)
+        pass_errors(s); /* the error queue knows the MTU, or whom the last error was about */
+    else if (err != RN_E_WOULD_BLOCK) /* a full socket buffer loses it, as any full queue does */
+        rn_gate_refuse(s->gate->opts.stack, &s->inner, asked, RN_PROTO_UDP, err);
+}
+
+static void send_out(struct session *s, const struct rn_pkt *pkt, const struct rn_net_msg *msg,
+                     const struct rn_endpoint *asked)
 {
     struct rn_view views[VIEWS_MAX];
     struct rn_slice slices[VIEWS_MAX];
-    struct rn_net_msg msg = { .peer = *to,
-                              .tos = pkt->tos,
-                              .segment_bytes = pkt->gso == RN_GSO_UDP ? pkt->gso_size : 0,
-                              .dont_fragment = (pkt->flags & RN_PKT_NO_FRAGMENT) != 0 };
     unsigned n = rn_pkt_views(pkt, 0, views, VIEWS_MAX);
     int64_t sent;
 
     for (unsigned i = 0; i < n; i++)
         slices[i] = (struct rn_slice){ views[i].ptr, views[i].len };
-    sent = s->dgram->ops->send(s->dgram, slices, n, &msg);
+    sent = s->dgram->ops->send(s->dgram, slices, n, msg);
     if (sent >= 0)
         s->gate->stats.up++;
-    else if (sent == RN_E_MSG_TOO_LONG || sent == RN_E_CONN_REFUSED)
-        pass_errors(s); /* the error queue knows the MTU, or whom the last error was about */
-    else if (sent !=
-             RN_E_WOULD_BLOCK) /* a full socket buffer loses the datagram, as any full queue does */
-        rn_gate_refuse(s->gate->opts.stack, &s->inner, asked, RN_PROTO_UDP, (int)sent);
+    else
+        refuse_out(s, asked, (int)sent);
+}
+
+/* All at once if the host takes it: some ways out cannot cut trains, or not of this size. */
+static bool send_train(struct session *s)
+{
+    int64_t sent;
+
+    if (s->train.pkts.n_pkts < 2)
+        return false;
+    sent = rn_udp_train_send(&s->train, s->dgram);
+    if (sent >= 0)
+        s->gate->stats.up++;
+    else if (sent != RN_E_WOULD_BLOCK && sent != RN_E_CONN_REFUSED)
+        s->no_train_bytes = s->train.pkts.first->len;
+    return sent >= 0 || sent == RN_E_WOULD_BLOCK;
+}
+
+static void depart_now(struct session *s)
+{
+    bool is_sent = send_train(s);
+    struct rn_pkt *pkt;
+
+    while ((pkt = rn_pktq_pop(&s->train.pkts)) != NULL) {
+        struct rn_net_msg msg = s->train.msg;
+
+        msg.segment_bytes = pkt->gso == RN_GSO_UDP ? pkt->gso_size : 0;
+        if (!is_sent)
+            send_out(s, pkt, &msg, &s->train_asked);
+        rn_pkt_drop(pkt, RN_DROP_CONSUMED);
+    }
+}
+
+static void depart(struct rn_task *task)
+{
+    depart_now(rn_container_of(task, struct session, depart));
+}
+
+/* Consumes @pkt. */
+static void board(struct session *s, struct rn_pkt *pkt, const struct rn_endpoint *asked,
+                  const struct rn_endpoint *to)
+{
+    struct rn_net_msg msg = { .peer = *to,
+                              .tos = pkt->tos,
+                              .dont_fragment = (pkt->flags & RN_PKT_NO_FRAGMENT) != 0 };
+    bool is_single = s->no_train_bytes != 0 && pkt->len >= s->no_train_bytes;
+
+    if (is_single || !same(&s->train_asked, asked) || !rn_udp_train_takes(&s->train, pkt, &msg))
+        depart_now(s);
+    s->train_asked = *asked;
+    rn_udp_train_add(&s->train, pkt, &msg);
+    rn_turn_schedule(s->gate->turn, RN_PHASE_OUTPUT, &s->depart);
 }
 
 static void on_datagram(struct rn_udp_request *req, void *arg)
@@ -403,7 +475,7 @@ static void on_datagram(struct rn_udp_request *req, void *arg)
     if (!s->is_published && !same(&asked, &to))
         note_alias(s, &asked, &to);
     touch(s);
-    send_out(s, rn_udp_request_pkt(req), &asked, &to);
+    board(s, rn_udp_request_take(req), &asked, &to);
 }
 
 /* --- the gate ----------------------------------------------------------------------------------------------------- */
@@ -434,6 +506,7 @@ int rn_gate_udp_new(struct rn_gate_udp **ret, const struct rn_gate_udp_opts *opt
     gate->opts.max_sessions = opts->max_sessions != 0 ? opts->max_sessions : DEFAULT_MAX;
     gate->opts.idle_ns = opts->idle_ns != 0 ? opts->idle_ns : DEFAULT_IDLE_NS;
     gate->turn = turn;
+    gate->intake.pool = turn->pool;
     gate->hash_key = opts->stack->secrets.table;
     gate->reaper.fire = reap;
     rn_list_init(&gate->by_age);
@@ -484,6 +557,7 @@ struct rn_gate_udp *rn_gate_udp_free(struct rn_gate_udp *gate)
     free_sessions(&gate->by_age);
     free_sessions(&gate->published);
     rn_udp_forwarder_free(gate->forwarder);
+    rn_udp_intake_fini(&gate->intake);
     rn_udp_peers_fini(&gate->peers);
     rn_hash_fini(&gate->sessions);
     rn_alloc_free(rn_turn_alloc(gate->turn), gate, sizeof(*gate));

@@ -179,12 +179,144 @@ static void test_a_session_is_one_socket_until_it_is_idle(void **state)
     fini(&r);
 }
 
+/* Puts datagrams on the wire in one turn. */
+static void answer_at_once(struct rig *r, const struct rn_endpoint *to, const char **texts,
+                           unsigned n)
+{
+    struct rn_dgram_opts opts = { .to = *to };
+
+    for (unsigned i = 0; i < n; i++) {
+        struct rn_slice bytes = { (const uint8_t *)texts[i], strlen(texts[i]) };
+
+        assert_int_equal(rn_dgram_send(r->service, bytes, &opts), bytes.len);
+    }
+    rn_test_net_run(&r->n, RN_NS_PER_MS);
+}
+
+static void test_equal_datagrams_of_one_turn_leave_as_one_train(void **state)
+{
+    static const char *texts[] = { "abcd", "efgh", "ijkl", "mn" };
+    struct rn_endpoint to = { .addr = rn_addr_v4(0xc6336407), .port = 7 };
+    struct rig r;
+    (void)state;
+
+    init(&r, &promiscuous);
+    answer_at_once(&r, &to, texts, 4);
+
+    assert_int_equal(r.outer.dgrams[0]->n_sends, 1);
+    assert_int_equal(r.outer.dgrams[0]->out_to.segment_bytes, 4);
+    assert_sent(r.outer.dgrams[0], "abcdefghijklmn", &to);
+    fini(&r);
+}
+
+static void test_a_longer_or_empty_datagram_starts_anew(void **state)
+{
+    static const char *texts[] = { "abcd", "efghi", "jklmn", "", "opq" };
+    struct rn_endpoint to = { .addr = rn_addr_v4(0xc6336407), .port = 7 };
+    struct rig r;
+    (void)state;
+
+    init(&r, &promiscuous);
+    answer_at_once(&r, &to, texts, 5);
+
+    assert_int_equal(r.outer.dgrams[0]->n_sends, 4); /* abcd; efghi and jklmn; nothing; opq */
+    assert_int_equal(r.outer.dgrams[0]->out_to.segment_bytes, 0);
+    assert_sent(r.outer.dgrams[0], "opq", &to);
+    fini(&r);
+}
+
+static void test_what_the_host_refuses_as_a_train_goes_singly_from_then_on(void **state)
+{
+    static const char *texts[] = { "abcd", "efgh" };
+    struct rn_endpoint to = { .addr = rn_addr_v4(0xc6336407), .port = 7 };
+    struct rn_test_outer_dgram *d;
+    struct rig r;
+    (void)state;
+
+    init(&r, &promiscuous);
+    answer(&r, &to, "first");
+    d = r.outer.dgrams[0];
+    d->n_sends = 0;
+    d->train_err = RN_E_MSG_TOO_LONG;
+    answer_at_once(&r, &to, texts, 2);
+    assert_int_equal(d->n_sends, 3);
+    assert_sent(d, "efgh", &to);
+
+    d->n_sends = 0;
+    answer_at_once(&r, &to, texts, 2);
+    assert_int_equal(d->n_sends, 2);
+    fini(&r);
+}
+
+/* The service's next datagram must be @len bytes of @fill. */
+static void assert_heard(struct rig *r, size_t len, int fill)
+{
+    uint8_t buf[4096];
+    struct rn_dgram got;
+
+    assert_int_equal(rn_dgram_recv(r->service, buf, sizeof(buf), &got), len);
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(buf[i], fill);
+}
+
+/* Sizes that are expected, shorter, longer than expected, larger than a small slab, and empty. */
+static void test_what_arrives_at_once_arrives_inside_one_by_one_in_order(void **state)
+{
+    static const size_t sizes[] = { 100,  100, 100, 40, 100, 0,   100, 300, 100, 2500,
+                                    2500, 7,   100, 1,  100, 100, 100, 100, 60,  1400 };
+    struct rn_endpoint peer = { .addr = rn_addr_v4(0xc6336407), .port = 1000 };
+    struct rn_test_outer_dgram *d;
+    struct rig r;
+    (void)state;
+
+    init(&r, &promiscuous);
+    d = publish(&r);
+    for (int round = 0; round < 3; round++) {
+        uint8_t bytes[4096];
+
+        for (unsigned i = 0; i < RN_ARRAY_LEN(sizes); i++) {
+            memset(bytes, (int)i, sizeof(bytes));
+            rn_test_outer_dgram_give(d, bytes, sizes[i], &peer);
+        }
+        rn_test_net_run(&r.n, RN_NS_PER_MS);
+        for (unsigned i = 0; i < RN_ARRAY_LEN(sizes); i++)
+            assert_heard(&r, sizes[i], (int)i);
+    }
+    fini(&r);
+}
+
+static void test_a_train_too_large_for_the_way_in_is_cut_into_its_datagrams(void **state)
+{
+    struct rn_endpoint peer = { .addr = rn_addr_v4(0xc6336407), .port = 1000 };
+    struct rn_test_outer_dgram *d;
+    uint8_t bytes[7000];
+    struct rig r;
+    (void)state;
+
+    init(&r, &promiscuous);
+    d = publish(&r);
+    memset(bytes, 7, sizeof(bytes));
+    rn_test_outer_dgram_give(d, bytes, sizeof(bytes), &peer);
+    d->in[0].msg.segment_bytes = 3000;
+    rn_test_net_run(&r.n, RN_NS_PER_MS);
+
+    assert_heard(&r, 3000, 7);
+    assert_heard(&r, 3000, 7);
+    assert_heard(&r, 1000, 7);
+    fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_answer_leaves_by_the_published_socket_the_peer_spoke_to),
         cmocka_unit_test(test_many_peers_of_one_host_each_get_their_own_answer),
         cmocka_unit_test(test_a_session_is_one_socket_until_it_is_idle),
+        cmocka_unit_test(test_equal_datagrams_of_one_turn_leave_as_one_train),
+        cmocka_unit_test(test_a_longer_or_empty_datagram_starts_anew),
+        cmocka_unit_test(test_what_the_host_refuses_as_a_train_goes_singly_from_then_on),
+        cmocka_unit_test(test_what_arrives_at_once_arrives_inside_one_by_one_in_order),
+        cmocka_unit_test(test_a_train_too_large_for_the_way_in_is_cut_into_its_datagrams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
  */
 
 #define CONTROL_BYTES  512
+#define RECV_MANY_MAX  32u
 #define ECHO_HDR_BYTES 8u
 #define RAW_IDENT      0x726eu /* identifier of echoes on a raw socket; replies to others are not ours */
 
@@ -183,6 +184,17 @@ static int64_t raw_strip(const struct native_dgram *self, uint8_t *bytes, int64_
     return len - hdr;
 }
 
+/* What recvmmsg(2) writes beside one datagram: of control messages TOS, TTL and the size of a train's datagrams. */
+struct arrival {
+    struct iovec iov[2];
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in4;
+        struct sockaddr_in6 in6;
+    } from;
+    _Alignas(struct cmsghdr) uint8_t control[3 * CMSG_SPACE(sizeof(int))];
+};
+
 static int64_t native_recv(struct rn_net_dgram *dgram, struct rn_net_span to,
                            struct rn_net_msg *ret)
 {
@@ -206,6 +218,43 @@ static int64_t native_recv(struct rn_net_dgram *dgram, struct rn_net_span to,
     *ret = (struct rn_net_msg){ .peer = rn_native_endpoint_of(&from.sa),
                                 .was_cut = (msg.msg_flags & MSG_TRUNC) != 0 };
     read_control(&msg, ret);
+    return got;
+}
+
+static void prepare(struct mmsghdr *hdr, const struct rn_net_dgram_in *in, struct arrival *a)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < RN_ARRAY_LEN(in->room); i++) {
+        if (in->room[i].len != 0)
+            a->iov[n++] = (struct iovec){ in->room[i].ptr, in->room[i].len };
+    }
+    *hdr = (struct mmsghdr){ .msg_hdr = { .msg_name = &a->from.sa,
+                                          .msg_namelen = sizeof(a->from),
+                                          .msg_iov = a->iov,
+                                          .msg_iovlen = n,
+                                          .msg_control = a->control,
+                                          .msg_controllen = sizeof(a->control) } };
+}
+
+static int native_recv_many(struct rn_net_dgram *dgram, struct rn_net_dgram_in *in, unsigned n)
+{
+    struct mmsghdr hdrs[RECV_MANY_MAX];
+    struct arrival arrivals[RECV_MANY_MAX];
+    int got;
+
+    n = rn_min_u32(n, RECV_MANY_MAX);
+    for (unsigned i = 0; i < n; i++)
+        prepare(&hdrs[i], &in[i], &arrivals[i]);
+    got = recvmmsg(dgram_of(dgram)->fd, hdrs, n, 0, NULL); /* syscalls: recvmmsg */
+    if (got < 0)
+        return rn_native_err(errno);
+    for (int i = 0; i < got; i++) {
+        in[i].len = hdrs[i].msg_len;
+        in[i].msg = (struct rn_net_msg){ .peer = rn_native_endpoint_of(&arrivals[i].from.sa),
+                                         .was_cut = (hdrs[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 };
+        read_control(&hdrs[i].msg_hdr, &in[i].msg);
+    }
     return got;
 }
 
@@ -277,6 +326,7 @@ static void native_dgram_close(struct rn_net_dgram *dgram)
 static const struct rn_net_dgram_ops native_dgram_ops = {
     .send = native_send,
     .recv = native_recv,
+    .recv_many = native_recv_many,
     .take_error = native_take_error,
     .close = native_dgram_close,
 };

@@ -85,12 +85,22 @@ struct rn_net_dgram_err {
     struct rn_addr offender; /* who said it; none: this host */
 };
 
+/* A place for one datagram, and what came into it. */
+struct rn_net_dgram_in {
+    struct rn_net_span room[2]; /* filled in order; either may be empty */
+    struct rn_net_msg msg;
+    size_t len;
+};
+
 struct rn_net_dgram_ops {
     /* All or nothing. Bytes sent, WOULD_BLOCK, MSG_TOO_LONG (ask take_error for the MTU), NET_UNREACH, HOST_UNREACH. */
     int64_t (*send)(struct rn_net_dgram *dgram, const struct rn_slice *views, unsigned n,
                     const struct rn_net_msg *msg);
     /* Bytes received (0 is an empty datagram), WOULD_BLOCK. */
     int64_t (*recv)(struct rn_net_dgram *dgram, struct rn_net_span to, struct rn_net_msg *ret);
+    /* Fills the first of @n places. Returns how many, fewer than @n when there are no more or an error waits; WOULD_BLOCK.
+     * Only UDP has it. */
+    int (*recv_many)(struct rn_net_dgram *dgram, struct rn_net_dgram_in *in, unsigned n);
     /* Errors: WOULD_BLOCK when there is none. */
     int (*take_error)(struct rn_net_dgram *dgram, struct rn_net_dgram_err *ret);
     void (*close)(struct rn_net_dgram *dgram); /* consumes */

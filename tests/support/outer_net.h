@@ -37,10 +37,15 @@ struct rn_test_outer_dgram {
     struct rn_net_dgram dgram;
     struct rn_task event;
     struct rn_test_outer *outer;
-    struct rn_net_msg in_from, out_to;
-    uint8_t in[2048], out[2048];
-    size_t n_in, n_out;
-    bool has_in, has_out, was_closed;
+    struct rn_net_dgram_in in[RN_TEST_OUTER_MAX]; /* room[0] is where its bytes are */
+    uint8_t in_bytes[RN_TEST_OUTER_BYTES];
+    unsigned n_in, n_in_read;
+    struct rn_net_msg out_to;
+    uint8_t out[2048];
+    size_t n_out;
+    unsigned n_sends;
+    int64_t train_err; /* what sending a train gives, if not 0 */
+    bool has_out, was_closed;
 };
 
 struct rn_test_outer {
@@ -215,11 +220,19 @@ static inline void rn_test_outer_fail(struct rn_test_outer *o, unsigned which, i
 }
 
 /* --- datagrams ---------------------------------------------------------------------------------------------- */
+static inline struct rn_test_outer_dgram *rn_test_outer_dgram_of(struct rn_net_dgram *dgram)
+{
+    return rn_container_of(dgram, struct rn_test_outer_dgram, dgram);
+}
+
 static inline int64_t rn_test_outer_send(struct rn_net_dgram *dgram, const struct rn_slice *views,
                                          unsigned n, const struct rn_net_msg *msg)
 {
-    struct rn_test_outer_dgram *d = rn_container_of(dgram, struct rn_test_outer_dgram, dgram);
+    struct rn_test_outer_dgram *d = rn_test_outer_dgram_of(dgram);
 
+    d->n_sends++;
+    if (msg->segment_bytes != 0 && d->train_err != 0)
+        return d->train_err;
     d->n_out = 0;
     for (unsigned i = 0; i < n; i++) {
         assert_true(views[i].len <= sizeof(d->out) - d->n_out);
@@ -231,18 +244,38 @@ static inline int64_t rn_test_outer_send(struct rn_net_dgram *dgram, const struc
     return (int64_t)d->n_out;
 }
 
+static inline int rn_test_outer_recv_many(struct rn_net_dgram *dgram, struct rn_net_dgram_in *in,
+                                          unsigned n)
+{
+    struct rn_test_outer_dgram *d = rn_test_outer_dgram_of(dgram);
+    unsigned got = 0;
+
+    while (got < n && d->n_in_read < d->n_in) {
+        const struct rn_net_dgram_in *from = &d->in[d->n_in_read++];
+        size_t first = rn_min_size(from->len, in[got].room[0].len);
+
+        if (first != 0)
+            memcpy(in[got].room[0].ptr, from->room[0].ptr, first);
+        if (from->len > first)
+            memcpy(in[got].room[1].ptr, from->room[0].ptr + first, from->len - first);
+        in[got].msg = from->msg;
+        in[got++].len = from->len;
+    }
+    if (d->n_in_read == d->n_in)
+        d->n_in = d->n_in_read = 0;
+    return got != 0 ? (int)got : RN_E_WOULD_BLOCK;
+}
+
 static inline int64_t rn_test_outer_recv(struct rn_net_dgram *dgram, struct rn_net_span to,
                                          struct rn_net_msg *ret)
 {
-    struct rn_test_outer_dgram *d = rn_container_of(dgram, struct rn_test_outer_dgram, dgram);
+    struct rn_net_dgram_in in = { .room = { to } };
+    int got = rn_test_outer_recv_many(dgram, &in, 1);
 
-    if (!d->has_in)
-        return RN_E_WOULD_BLOCK;
-    assert_true(d->n_in <= to.len);
-    memcpy(to.ptr, d->in, d->n_in);
-    *ret = d->in_from;
-    d->has_in = false;
-    return (int64_t)d->n_in;
+    if (got < 0)
+        return got;
+    *ret = in.msg;
+    return (int64_t)in.len;
 }
 
 static inline int rn_test_outer_take_error(struct rn_net_dgram *dgram, struct rn_net_dgram_err *ret)
@@ -263,6 +296,7 @@ static inline void rn_test_outer_dgram_close(struct rn_net_dgram *dgram)
 static const struct rn_net_dgram_ops rn_test_outer_dgram_ops = {
     .send = rn_test_outer_send,
     .recv = rn_test_outer_recv,
+    .recv_many = rn_test_outer_recv_many,
     .take_error = rn_test_outer_take_error,
     .close = rn_test_outer_dgram_close,
 };
@@ -297,16 +331,18 @@ static inline int rn_test_outer_open_dgram(struct rn_net *net, struct rn_net_dgr
     return RN_OK;
 }
 
-/* A datagram arrives on @d; the one before must have been read. */
+/* A datagram arrives on @d, to be read in the next turn. */
 static inline void rn_test_outer_dgram_give(struct rn_test_outer_dgram *d, const void *bytes,
                                             size_t len, const struct rn_endpoint *from)
 {
-    assert_false(d->has_in);
-    assert_true(len <= sizeof(d->in));
-    memcpy(d->in, bytes, len);
-    d->n_in = len;
-    d->in_from = (struct rn_net_msg){ .peer = *from };
-    d->has_in = true;
+    uint8_t *at =
+        d->n_in != 0 ? d->in[d->n_in - 1].room[0].ptr + d->in[d->n_in - 1].len : d->in_bytes;
+
+    assert_true(d->n_in < RN_TEST_OUTER_MAX);
+    assert_true(len <= sizeof(d->in_bytes) - (size_t)(at - d->in_bytes));
+    memcpy(at, bytes, len);
+    d->in[d->n_in++] =
+        (struct rn_net_dgram_in){ .room = { { at, len } }, .msg = { .peer = *from }, .len = len };
     rn_turn_schedule(d->outer->net.turn, RN_PHASE_EVENT, &d->event);
 }
 
