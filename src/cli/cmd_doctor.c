@@ -31,7 +31,7 @@ struct finding {
 };
 
 #define FINDINGS_MAX    16
-#define WANTED_RMEM_MAX (4L << 20)
+#define WANTED_RMEM_MAX (128L << 10)
 
 struct report {
     struct finding items[FINDINGS_MAX];
@@ -96,7 +96,8 @@ static void check_tun(struct report *r)
              errno == ENOENT ? "sudo modprobe tun" : "sudo chmod 0666 /dev/net/tun");
 }
 
-/* The veth link's packet socket gets no larger queue than this allows, and drops what does not fit (io/packet_device.c). */
+/* The veth link's packet sockets get no larger queue than this allows, sixteen together; what does not fit is dropped
+ * (host/cell_packet.c). */
 static void check_queue(struct report *r)
 {
     long most = rn_refusal_read_number("/proc/sys/net/core/rmem_max", 0);

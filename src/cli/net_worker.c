@@ -50,7 +50,7 @@ struct rn_net_worker {
     struct rn_gate_udp *udp;
     struct rn_gate_icmp *icmp;
     struct rn_list listeners;
-    int device_fd;
+    struct rn_fds device_fds;
     int pcap_fd;
     int echo_fd[2];
     const char **ret_what; /* during rn_net_worker_new */
@@ -66,15 +66,15 @@ static int build_device(struct rn_net_worker *w)
         struct rn_tun_opts opts = { .name = cell->ifname, .mtu = w->config->plan.mtu };
 
         *w->ret_what = "adopt the TUN queue";
-        return rn_tun_from_fd(&w->device, turn, w->device_fd, &opts);
+        return rn_tun_from_fd(&w->device, turn, w->device_fds.fd[0], &opts);
     } else {
         /* Locally administered, and not the far end's own: the kernel's IP would answer there. */
         struct rn_packet_opts opts = { .name = cell->ifname,
                                        .mtu = w->config->plan.mtu,
                                        .mac = { { 0x02, 'r', 'u', 'n', 'g', 'w' } } };
 
-        *w->ret_what = "adopt the packet socket";
-        return rn_packet_from_fd(&w->device, turn, w->device_fd, &opts);
+        *w->ret_what = "adopt the packet sockets";
+        return rn_packet_from_fds(&w->device, turn, w->device_fds.fd, w->device_fds.n, &opts);
     }
 }
 
@@ -225,11 +225,13 @@ static int build_gates(struct rn_net_worker *w)
 static void take_fds(struct rn_net_worker *w, struct rn_fds *fds)
 {
     const struct rn_worker_config *c = w->config;
-    bool wanted[4] = { true, c->has_pcap, c->has_echo4, c->has_echo6 };
-    int *slots[4] = { &w->device_fd, &w->pcap_fd, &w->echo_fd[0], &w->echo_fd[1] };
+    bool wanted[] = { c->has_pcap, c->has_echo4, c->has_echo6 };
+    int *slots[] = { &w->pcap_fd, &w->echo_fd[0], &w->echo_fd[1] };
     unsigned at = 0;
 
-    for (unsigned i = 0; i < 4; i++) {
+    while (at < c->n_device_fds && at < fds->n)
+        w->device_fds.fd[w->device_fds.n++] = fds->fd[at++];
+    for (unsigned i = 0; i < RN_ARRAY_LEN(slots); i++) {
         if (wanted[i] && at < fds->n)
             *slots[i] = fds->fd[at++];
     }
@@ -247,7 +249,7 @@ int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config 
     }
     w->config = config;
     w->ret_what = ret_what;
-    w->device_fd = w->pcap_fd = -1;
+    w->pcap_fd = -1;
     rn_list_init(&w->listeners);
     take_fds(w, fds);
     *ret_what = "start the loop";
@@ -386,7 +388,9 @@ unsigned rn_net_worker_fds(const struct rn_net_worker *w, int *ret, unsigned max
     const struct rn_list *it;
     unsigned n = 0;
 
-    add_fd(ret, max, &n, w->device_fd);
+    for (unsigned i = 0; i < w->device_fds.n; i++)
+        add_fd(ret, max, &n, w->device_fds.fd[i]);
+    add_fd(ret, max, &n, w->device->ops->poll_fd(w->device));
     add_fd(ret, max, &n, w->pcap_fd);
     add_fd(ret, max, &n, w->echo_fd[0]);
     add_fd(ret, max, &n, w->echo_fd[1]);

@@ -222,9 +222,11 @@ static int start_worker(struct rn_supervisor *s)
     struct rn_worker_orders orders = { .plan = s->opts->plan,
                                        .opts = s->opts->opts,
                                        .cell = rn_cell_report(s->cell),
-                                       .ports = &s->ports,
-                                       .device_fd = rn_cell_take_device(s->cell) };
-    int err = rn_worker_process_start(&s->worker, &orders, WORKER_PATIENCE_MS);
+                                       .ports = &s->ports };
+    int err = rn_cell_take_device(s->cell, &orders.device);
+
+    if (err >= 0)
+        err = rn_worker_process_start(&s->worker, &orders, WORKER_PATIENCE_MS);
 
     rn_ports_close(&s->ports); /* the worker has its own copies */
     if (err >= 0)

@@ -25,6 +25,7 @@ enum rn_worker_word {
 struct rn_worker_config {
     struct rn_cell_report cell; /* rung, interface, link addresses */
     struct rn_run_plan plan;
+    unsigned n_device_fds;
     bool has_pcap, has_echo4, has_echo6, has_raw_echo;
     bool host_loopback;
     unsigned verbose;

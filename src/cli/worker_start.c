@@ -134,10 +134,11 @@ static int send_config(struct rn_worker_process *worker, const struct rn_worker_
 {
     struct rn_worker_msg msg = { .version = RN_WORKER_VERSION, .word = RN_WORKER_CONFIG };
     struct rn_worker_config *config = &msg.config;
-    struct rn_fds fds = { .fd = { orders->device_fd }, .n = 1 };
+    struct rn_fds fds = orders->device;
     int pcap;
     int err = open_capture(orders->opts->pcap, &pcap);
 
+    config->n_device_fds = fds.n;
     if (err >= 0) {
         config->cell = *orders->cell;
         config->plan = *orders->plan;
@@ -191,14 +192,14 @@ static int await_ready(struct rn_worker_process *worker, int patience_ms)
     return RN_E_ABORTED;
 }
 
-int rn_worker_process_start(struct rn_worker_process *worker, const struct rn_worker_orders *orders,
+int rn_worker_process_start(struct rn_worker_process *worker, struct rn_worker_orders *orders,
                             int patience_ms)
 {
     struct rn_worker_msg start = { .version = RN_WORKER_VERSION, .word = RN_WORKER_START };
     int err = fork_worker(worker);
 
     if (err < 0) {
-        close(orders->device_fd);
+        rn_fds_close(&orders->device);
         return err;
     }
     err = send_config(worker, orders);

@@ -2,6 +2,7 @@
 /* The supervisor's side of the worker: starts the executable, hands over descriptors and orders, waits until it is ready. */
 #include "cli/ports.h"
 #include "cli/worker.h"
+#include "host/fdpass.h"
 
 #include <sys/types.h>
 
@@ -15,12 +16,12 @@ struct rn_worker_orders {
     const struct rn_run_opts *opts;
     const struct rn_cell_report *cell;
     const struct rn_ports_set *ports;
-    int device_fd; /* consumed */
+    struct rn_fds device; /* consumed */
 };
 
 /* Complains on stderr. Errors: host, TIMED_OUT, or what the worker said. */
 RN_MUST_USE int rn_worker_process_start(struct rn_worker_process *worker,
-                                        const struct rn_worker_orders *orders, int patience_ms);
+                                        struct rn_worker_orders *orders, int patience_ms);
 RN_MUST_USE int rn_worker_process_servers(struct rn_worker_process *worker,
                                           const struct rn_addr *servers, unsigned n);
 /* Closes the pair, at which it ends, and reaps it. Idempotent. */

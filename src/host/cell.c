@@ -19,8 +19,8 @@
 struct rn_cell {
     pid_t keeper;
     int ctl;
-    int device;   /* -1 once taken */
-    bool is_over; /* EMPTY or LOST was told */
+    struct rn_fds device; /* none once taken */
+    bool is_over;         /* EMPTY or LOST was told */
     struct rn_cell_report report;
     struct rn_spared spared;
 };
@@ -103,9 +103,9 @@ static int await_ready(struct rn_cell *cell, struct rn_cell_failure *failure)
 
     if (n >= 0)
         n = rn_fdpass_recv(cell->ctl, &msg, sizeof(msg), &fds);
-    if (n == (int)sizeof(msg) && msg.word == CELL_READY && fds.n == 1) {
+    if (n == (int)sizeof(msg) && msg.word == CELL_READY && fds.n > 0) {
         cell->report = msg.report;
-        cell->device = fds.fd[0];
+        cell->device = fds;
         return RN_OK;
     }
     rn_fds_close(&fds);
@@ -132,7 +132,6 @@ int rn_cell_spawn(struct rn_cell **ret, const struct rn_cell_opts *opts,
     if (cell == NULL)
         return RN_E_NOMEM;
     cell->ctl = -1;
-    cell->device = -1;
     err = fork_keeper(cell, opts);
     if (err < 0)
         ret_failure->err = err;
@@ -151,7 +150,7 @@ struct rn_cell *rn_cell_free(struct rn_cell *cell)
 {
     if (cell == NULL)
         return NULL;
-    close_if_open(cell->device);
+    rn_fds_close(&cell->device);
     close_if_open(cell->ctl); /* the keeper reads its end and kills what is inside */
     if (cell->keeper > 0) {
         kill(cell->keeper, SIGCONT); /* whoever stopped it must not keep us waiting */
@@ -167,12 +166,13 @@ const struct rn_cell_report *rn_cell_report(const struct rn_cell *cell)
     return &cell->report;
 }
 
-int rn_cell_take_device(struct rn_cell *cell)
+int rn_cell_take_device(struct rn_cell *cell, struct rn_fds *ret)
 {
-    int fd = cell->device;
-
-    cell->device = -1;
-    return fd >= 0 ? fd : RN_E_NOT_FOUND;
+    if (cell->device.n == 0)
+        return RN_E_NOT_FOUND;
+    *ret = cell->device;
+    cell->device.n = 0;
+    return RN_OK;
 }
 
 pid_t rn_cell_keeper(const struct rn_cell *cell)

@@ -30,10 +30,11 @@ struct rn_cell;
 enum rn_cell_rung {
     RN_CELL_AUTO, /* TUN, and if that is refused VETH */
     RN_CELL_TUN,  /* IP packets by a queue of /dev/net/tun, opened inside */
-    RN_CELL_VETH, /* Ethernet by an AF_PACKET socket on the far end of a veth pair, in a second, empty namespace */
+    RN_CELL_VETH, /* Ethernet by AF_PACKET sockets on the far end of a veth pair, in a second, empty namespace */
 };
 
-#define RN_CELL_STUBS_MAX 8u
+#define RN_CELL_STUBS_MAX   8u
+#define RN_CELL_SOCKETS_MAX 16u
 
 struct rn_cell_net {
     enum rn_cell_rung rung;
@@ -133,8 +134,9 @@ RN_MUST_USE int rn_cell_spawn(struct rn_cell **ret, const struct rn_cell_opts *o
 struct rn_cell *rn_cell_free(struct rn_cell *cell);
 
 const struct rn_cell_report *rn_cell_report(const struct rn_cell *cell);
-/* Hands the device's descriptor over: a TUN queue, or a bound AF_PACKET socket. Returns owned; NOT_FOUND the second time. */
-RN_MUST_USE int rn_cell_take_device(struct rn_cell *cell);
+/* Hands the device's descriptors over: a TUN queue, or AF_PACKET sockets as io/packet_device.h adopts them. Owned by the caller; NOT_FOUND
+ * the second time. */
+RN_MUST_USE int rn_cell_take_device(struct rn_cell *cell, struct rn_fds *ret);
 pid_t rn_cell_keeper(const struct rn_cell *cell);
 /* A child of ours that is not inside (the worker) and must survive what RN_CELL_LOST does. At most 4. */
 void rn_cell_spare(struct rn_cell *cell, pid_t pid);

@@ -108,8 +108,8 @@ static int enter_namespaces(struct keeper *k)
     return RN_OK;
 }
 
-/* Returns the device's descriptor. */
-static int build(struct keeper *k)
+/* @ret: the device's descriptors. */
+static int build(struct keeper *k, struct rn_fds *ret)
 {
     int err = settle_in(k);
 
@@ -118,7 +118,7 @@ static int build(struct keeper *k)
     if (err < 0)
         return err;
     rn_cell_build_etc(k);
-    return rn_cell_build_net(k);
+    return rn_cell_build_net(k, ret);
 }
 
 /* Waits until the command's exec succeeded (end of file) or failed. Returns a host errno or 0. */
@@ -233,16 +233,16 @@ static void obey(struct keeper *k)
 
 _Noreturn void rn_cell_keeper_main(struct keeper *k)
 {
-    int device = build(k);
+    struct rn_fds device = { .n = 0 };
+    int err = build(k, &device);
     struct pollfd polled[3];
 
-    if (device < 0) {
+    if (err < 0) {
         tell(k, &(struct cell_msg){ .word = CELL_FAILED, .failure = k->failure }, NULL);
         _exit(1);
     }
-    tell(k, &(struct cell_msg){ .word = CELL_READY, .report = k->report },
-         &(struct rn_fds){ .fd = { device }, .n = 1 });
-    close(device);
+    tell(k, &(struct cell_msg){ .word = CELL_READY, .report = k->report }, &device);
+    rn_fds_close(&device);
     polled[0] = (struct pollfd){ .fd = k->ctl, .events = POLLIN };
     polled[1] = (struct pollfd){ .fd = k->signals, .events = POLLIN };
     polled[2] = (struct pollfd){ .fd = k->etc.inotify, .events = POLLIN };

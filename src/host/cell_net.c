@@ -7,12 +7,9 @@
 #include "host/rtnl_route.h"
 #include <runnel/err.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -83,25 +80,6 @@ static int hardware_address(const char *ifname, struct rn_mac *ret)
     return err;
 }
 
-/* A socket that sees every frame arriving at @ifname, bound before the interface comes up so that it misses none. */
-static int open_packet_socket(const char *ifname)
-{
-    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int one = 1;
-    int err;
-
-    if (fd < 0)
-        return rn_err_from_errno(errno);
-    at.sll_ifindex = (int)if_nametoindex(ifname);
-    if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
-        bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-        return fd;
-    err = rn_err_from_errno(errno);
-    close(fd);
-    return err;
-}
-
 static int raise_link(struct rn_nl *nl, const char *ifname, uint32_t mtu)
 {
     const struct rn_link_change up = { .admin = RN_LINK_UP, .mtu = mtu };
@@ -114,17 +92,16 @@ static int raise_link(struct rn_nl *nl, const char *ifname, uint32_t mtu)
  * In the far namespace, which has no addresses: the kernel there must stay silent. IPv6 off; frames are addressed to the
  * stack's MAC, not to the interface's, so that its IP layer throws them away right after the packet socket saw them.
  */
-static int prepare_far_end(struct keeper *k)
+static int prepare_far_end(struct keeper *k, struct rn_fds *ret)
 {
     struct rn_nl nl = { 0 };
-    int fd;
     int err;
 
     set_conf6("all", "disable_ipv6", "1");
     set_conf6("default", "disable_ipv6", "1");
-    fd = open_packet_socket(FAR_NAME);
-    if (fd < 0)
-        return rn_cell_fail(k, RN_CELL_STAGE_PACKET, fd, FAR_NAME);
+    err = rn_cell_open_packet(FAR_NAME, ret);
+    if (err < 0)
+        return rn_cell_fail(k, RN_CELL_STAGE_PACKET, err, FAR_NAME);
     err = rn_nl_open(&nl, NETLINK_ROUTE);
     if (err >= 0)
         err = raise_link(&nl, FAR_NAME, 0);
@@ -132,8 +109,8 @@ static int prepare_far_end(struct keeper *k)
         err = hardware_address(FAR_NAME, &k->report.far_mac);
     rn_nl_close(&nl);
     if (err >= 0)
-        return fd;
-    close(fd);
+        return RN_OK;
+    rn_fds_close(ret);
     return rn_cell_fail(k, RN_CELL_STAGE_LINK, err, FAR_NAME);
 }
 
@@ -170,43 +147,41 @@ static int make_pair(struct keeper *k, int far_ns)
     return err;
 }
 
-/* We are in the cell's namespace and hold @far_ns. Returns the packet socket. */
-static int visit_far_end(struct keeper *k, int far_ns)
+/* We are in the cell's namespace and hold @far_ns. */
+static int visit_far_end(struct keeper *k, int far_ns, struct rn_fds *ret)
 {
     int home = rn_netns_open_self();
-    int fd = home;
+    int err = home < 0 ? home : rn_netns_enter(far_ns);
 
-    if (home >= 0)
-        fd = rn_netns_enter(far_ns);
-    if (fd < 0) {
+    if (err < 0) {
         if (home >= 0)
             close(home);
-        return rn_cell_fail(k, RN_CELL_STAGE_NETNS, fd, FAR_NAME);
+        return rn_cell_fail(k, RN_CELL_STAGE_NETNS, err, FAR_NAME);
     }
-    fd = prepare_far_end(k);
+    err = prepare_far_end(k, ret);
     if (rn_netns_enter(home) < 0)
-        fd = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(EPERM), "home");
+        err = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(EPERM), "home");
     close(home);
-    return fd;
+    return err;
 }
 
-/* The far namespace lives as long as the packet socket does: when that is closed, the pair vanishes with it. */
-static int build_veth(struct keeper *k)
+/* The far namespace lives as long as the packet sockets do: when they are closed, the pair vanishes with it. */
+static int build_veth(struct keeper *k, struct rn_fds *ret)
 {
     int far_ns = rn_netns_open_self(); /* the namespace we were born into becomes the far one */
-    int fd;
+    int err;
 
     if (far_ns < 0)
         return rn_cell_fail(k, RN_CELL_STAGE_NETNS, far_ns, "/proc/self/ns/net");
     if (unshare(CLONE_NEWNET) < 0) {
-        fd = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(errno), "");
+        err = rn_cell_fail(k, RN_CELL_STAGE_NETNS, rn_err_from_errno(errno), "");
     } else {
-        fd = make_pair(k, far_ns);
-        if (fd >= 0)
-            fd = visit_far_end(k, far_ns);
+        err = make_pair(k, far_ns);
+        if (err >= 0)
+            err = visit_far_end(k, far_ns, ret);
     }
     close(far_ns);
-    return fd;
+    return err;
 }
 
 static void choose_ifname(struct keeper *k, const char *otherwise)
@@ -217,7 +192,7 @@ static void choose_ifname(struct keeper *k, const char *otherwise)
     memcpy(k->report.ifname, name, strnlen(name, sizeof(k->report.ifname) - 1));
 }
 
-static int build_device(struct keeper *k)
+static int build_device(struct keeper *k, struct rn_fds *ret)
 {
     enum rn_cell_rung asked = k->opts->net.rung;
     int fd;
@@ -226,15 +201,17 @@ static int build_device(struct keeper *k)
         choose_ifname(k, "tun0");
         k->report.rung = RN_CELL_TUN;
         fd = open_tun(ifname_of(k));
-        if (fd >= 0)
-            return fd;
+        if (fd >= 0) {
+            *ret = (struct rn_fds){ .fd = { fd }, .n = 1 };
+            return RN_OK;
+        }
         if (asked == RN_CELL_TUN)
             return rn_cell_fail(k, RN_CELL_STAGE_TUN, fd, TUN_PATH);
         k->report.tun_err = fd;
     }
     choose_ifname(k, "eth0");
     k->report.rung = RN_CELL_VETH;
-    return build_veth(k);
+    return build_veth(k, ret);
 }
 
 static int add_address(struct keeper *k, struct rn_nl *nl, uint32_t index, bool is_v4)
@@ -349,21 +326,20 @@ static void open_up(struct keeper *k)
         k->report.warnings |= RN_CELL_WARN_PORTS;
 }
 
-int rn_cell_build_net(struct keeper *k)
+int rn_cell_build_net(struct keeper *k, struct rn_fds *ret)
 {
     struct rn_nl nl = { 0 };
-    int fd = build_device(k);
-    int err;
+    int err = build_device(k, ret);
 
-    if (fd < 0)
-        return fd;
+    if (err < 0)
+        return err;
     err = rn_nl_open(&nl, NETLINK_ROUTE);
     err = err < 0 ? rn_cell_fail(k, RN_CELL_STAGE_LINK, err, "netlink") : configure(k, &nl);
     rn_nl_close(&nl);
     if (err < 0) {
-        close(fd);
+        rn_fds_close(ret);
         return err;
     }
     open_up(k);
-    return fd;
+    return RN_OK;
 }

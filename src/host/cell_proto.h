@@ -60,8 +60,12 @@ _Noreturn void rn_cell_keeper_main(struct keeper *k);
 /* Notes where and why; returns @err. */
 int rn_cell_fail(struct keeper *k, enum rn_cell_stage stage, int err, const char *detail);
 
-/* cell_net.c: builds loopback, device, addresses, routes. Returns the device's descriptor, owned. */
-int rn_cell_build_net(struct keeper *k);
+/* cell_net.c: builds loopback, device, addresses, routes. @ret: the device's descriptors, owned. */
+int rn_cell_build_net(struct keeper *k, struct rn_fds *ret);
+
+/* cell_packet.c: sockets that see every frame arriving at @ifname, to be bound before the interface comes up so that they miss
+ * none. @ret: owned, at least one. */
+int rn_cell_open_packet(const char *ifname, struct rn_fds *ret);
 
 /* cell_etc.c: lays our files over the host's; failures become warnings. */
 void rn_cell_build_etc(struct keeper *k);

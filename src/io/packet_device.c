@@ -1,22 +1,15 @@
 #include "io/packet_device.h"
 
-#include "io/fd_device.h"
+#include "io/packet_tx.h"
 #include "io/tun_offload.h"
-#include "wire/eth.h"
 #include <runnel/err.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
-#define BATCH 16u
-/* Asked for; an ordinary user gets twice net.core.rmem_max. */
-#define SOCKET_BUF_BYTES (8 << 20)
-#define EMPTY_READS_MAX  64u
+#define EMPTY_READS_MAX 64u
 
 struct rx_slot {
     struct rn_rx_slab slab;
@@ -24,17 +17,24 @@ struct rx_slot {
     struct iovec iov[3];
 };
 
+/*
+ * Of several sockets the kernel fills one until that has no room, then goes on to the next, round and round. So we read one until
+ * it is empty, and go on when the next has something; after that nothing more comes to the first until the round is complete.
+ */
 struct packet_device {
     struct rn_device dev;
-    int fd;
+    int fds[RN_PACKET_SOCKETS_MAX];
+    unsigned n_fds;
+    unsigned at;  /* the socket that is read */
+    int epoll_fd; /* watches all when there are several; -1 */
     bool has_vnet;
     bool is_promiscuous;
+    bool is_full; /* several: EPOLLOUT of the first was asked for */
     struct rn_dry dry;
     uint64_t lost;
-    struct rx_slot slots[BATCH];
-    struct mmsghdr rx[BATCH];
-    struct mmsghdr tx[BATCH];
-    struct rn_pkt_iov tx_iov[BATCH];
+    struct rx_slot slots[RN_PACKET_BATCH];
+    struct mmsghdr rx[RN_PACKET_BATCH];
+    struct rn_packet_tx tx;
 };
 
 static struct packet_device *of(const struct rn_device *dev)
@@ -42,6 +42,7 @@ static struct packet_device *of(const struct rn_device *dev)
     return rn_container_of(dev, struct packet_device, dev);
 }
 
+/* --- receiving ------------------------------------------------------------------------------------------------ */
 static void arm_slot(struct packet_device *pdev, unsigned i)
 {
     struct rx_slot *slot = &pdev->slots[i];
@@ -53,25 +54,14 @@ static void arm_slot(struct packet_device *pdev, unsigned i)
     pdev->rx[i].msg_hdr.msg_iovlen = RN_ARRAY_LEN(slot->iov);
 }
 
-static bool is_for_us(const struct packet_device *pdev, const struct rx_slot *slot, size_t len)
-{
-    struct rn_mac dst;
-
-    if (pdev->is_promiscuous)
-        return true;
-    if (len < RN_ETH_HDR_BYTES)
-        return false;
-    memcpy(dst.b, slot->slab.small->data, sizeof(dst.b));
-    return rn_mac_is_group(dst) || rn_mac_eq(dst, pdev->dev.mac);
-}
-
 static void accept_frame(struct packet_device *pdev, struct rn_pktq *in, struct rx_slot *slot,
                          size_t len)
 {
     struct rn_device *dev = &pdev->dev;
+    struct rn_view front = rn_view_of(slot->slab.small->data, rn_min_size(len, RN_BUF_SMALL_BYTES));
     struct rn_pkt *pkt;
 
-    if (!is_for_us(pdev, slot, len)) {
+    if (!pdev->is_promiscuous && !rn_packet_is_for(dev, front)) {
         dev->drops.n[RN_DROP_NOT_FOR_US]++;
         return;
     }
@@ -103,10 +93,10 @@ static void accept_slot(struct packet_device *pdev, struct rn_pktq *in, unsigned
 }
 
 /* Returns how many frames the socket gave (some may have been dropped), 0 when it has none now. */
-static int receive(struct packet_device *pdev, struct rn_pktq *in, unsigned max)
+static unsigned receive(struct packet_device *pdev, struct rn_pktq *in, unsigned max)
 {
-    int n = recvmmsg(pdev->fd, pdev->rx, rn_min_u32(max, BATCH), /* syscalls: recvmmsg */
-                     MSG_DONTWAIT, NULL);
+    int n = recvmmsg(pdev->fds[pdev->at], pdev->rx, rn_min_u32(max, RN_PACKET_BATCH), MSG_DONTWAIT,
+                     NULL); /* syscalls: recvmmsg */
 
     if (n < 0) {
         enum rn_rx_fate fate = rn_rx_fate_of(errno);
@@ -117,7 +107,51 @@ static int receive(struct packet_device *pdev, struct rn_pktq *in, unsigned max)
     }
     for (unsigned i = 0; i < (unsigned)n; i++)
         accept_slot(pdev, in, i);
-    return n;
+    return (unsigned)n;
+}
+
+/* The first socket takes packets again. */
+static void on_room(struct packet_device *pdev)
+{
+    struct epoll_event again = { .events = EPOLLIN, .data.u32 = 0 };
+    int err = epoll_ctl(pdev->epoll_fd, EPOLL_CTL_MOD, pdev->fds[0], &again);
+
+    (void)err; /* of a descriptor that is in the set it cannot fail */
+    pdev->is_full = false;
+    rn_device_notify(&pdev->dev, RN_DEV_WRITABLE);
+}
+
+/* The next socket after the present one, in the kernel's order, that has frames; -1 when none has. */
+static int next_ready(struct packet_device *pdev)
+{
+    struct epoll_event ready[RN_PACKET_SOCKETS_MAX];
+    int n = epoll_wait(pdev->epoll_fd, ready, RN_ARRAY_LEN(ready), 0); /* syscalls: epoll_wait */
+    unsigned nearest = pdev->n_fds;
+
+    for (int i = 0; i < n; i++) {
+        unsigned ahead = (ready[i].data.u32 + pdev->n_fds - pdev->at) % pdev->n_fds;
+
+        if ((ready[i].events & EPOLLOUT) != 0 && pdev->is_full)
+            on_room(pdev);
+        if ((ready[i].events & ~(unsigned)EPOLLOUT) != 0)
+            nearest = rn_min_u32(nearest, ahead);
+    }
+    return nearest == pdev->n_fds ? -1 : (int)((pdev->at + nearest) % pdev->n_fds);
+}
+
+/* The present socket gave less than asked. Returns what came after that, 0 when all are empty. */
+static unsigned receive_next(struct packet_device *pdev, struct rn_pktq *in, unsigned max)
+{
+    int next = pdev->n_fds > 1 ? next_ready(pdev) : -1;
+    unsigned got;
+
+    if (next < 0)
+        return 0;
+    /* Between the two looks it may have been filled, which made the kernel go on. */
+    got = receive(pdev, in, max);
+    if (got == 0)
+        pdev->at = (unsigned)next;
+    return got > 0 || pdev->dev.is_closed ? got : receive(pdev, in, max);
 }
 
 static int packet_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max)
@@ -130,10 +164,14 @@ static int packet_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned
     while (in->n_pkts - had_pkts < max && in->n_bytes - had_bytes < RN_DEVICE_TURN_BYTES &&
            budget > 0 && !dev->is_closed && !rn_is_dry(&pdev->dry, dev->turn)) {
         unsigned want = rn_min_u32(max - (in->n_pkts - had_pkts), budget);
-        unsigned got = (unsigned)receive(pdev, in, want);
+        unsigned got = receive(pdev, in, want);
 
         budget -= got;
-        if (got < rn_min_u32(want, BATCH)) {
+        if (got >= rn_min_u32(want, RN_PACKET_BATCH))
+            continue;
+        got = got < want && budget > 0 ? receive_next(pdev, in, rn_min_u32(want - got, budget)) : 0;
+        budget -= got;
+        if (got == 0) {
             rn_dry_note(&pdev->dry, dev->turn);
             break;
         }
@@ -143,73 +181,30 @@ static int packet_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned
     return dev->is_closed ? RN_E_CANCELLED : RN_E_WOULD_BLOCK;
 }
 
-/* Describes up to BATCH packets from the front of @out; stops before one that cannot be described. */
-static unsigned describe_batch(struct packet_device *pdev, const struct rn_pktq *out)
+/* --- the rest of a device --------------------------------------------------------------------------------------- */
+/* The set of several sockets is readable only: being writable again must become an event in it. */
+static void ask_for_room(struct packet_device *pdev)
 {
-    struct rn_pkt *pkt = out->first;
-    unsigned n = 0;
+    struct epoll_event both = { .events = EPOLLIN | EPOLLOUT, .data.u32 = 0 };
 
-    for (; n < BATCH && pkt != NULL; pkt = pkt->next) {
-        struct rn_pkt_iov *iov = &pdev->tx_iov[n];
-
-        if (!rn_pkt_to_iov(pkt, pdev->has_vnet, iov))
-            break;
-        pdev->tx[n].msg_hdr.msg_iov = iov->iov;
-        pdev->tx[n].msg_hdr.msg_iovlen = iov->n;
-        n++;
-    }
-    return n;
-}
-
-/* The front packet failed with the present errno. Returns true when it is gone and the next may be tried. */
-static bool settle_failure(struct packet_device *pdev, struct rn_pktq *out)
-{
-    enum rn_tx_fate fate = rn_tx_fate_of(errno);
-
-    if (fate == RN_TX_CLOSED)
-        rn_device_mark_closed(&pdev->dev);
-    if (fate != RN_TX_DROP)
-        return false;
-    rn_device_drop(&pdev->dev, rn_pktq_pop(out), RN_DROP_DEVICE_REFUSED);
-    return true;
-}
-
-/* Returns how many packets left the queue; 0 when the socket takes no more now. */
-static int send_some(struct packet_device *pdev, struct rn_pktq *out)
-{
-    unsigned n = describe_batch(pdev, out);
-    int sent;
-
-    if (n == 0) {
-        rn_device_drop(&pdev->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
-        return 1;
-    }
-    sent = sendmmsg(pdev->fd, pdev->tx, n, MSG_DONTWAIT); /* syscalls: sendmmsg */
-    if (sent < 0)
-        return settle_failure(pdev, out) ? 1 : 0;
-    for (int i = 0; i < sent; i++)
-        rn_pkt_free(rn_pktq_pop(out));
-    return sent;
+    if (epoll_ctl(pdev->epoll_fd, EPOLL_CTL_MOD, pdev->fds[0], &both) ==
+        0) /* syscalls: epoll_ctl */
+        pdev->is_full = true;
 }
 
 static int packet_write_batch(struct rn_device *dev, struct rn_pktq *out)
 {
     struct packet_device *pdev = of(dev);
-    int n = 0;
+    int n = rn_packet_tx_batch(&pdev->tx, out);
 
-    while (!dev->is_closed && !rn_pktq_is_empty(out)) {
-        int sent = send_some(pdev, out);
-
-        if (sent == 0)
-            break;
-        n += sent;
-    }
-    return n == 0 && dev->is_closed ? RN_E_CANCELLED : n;
+    if (n >= 0 && !rn_pktq_is_empty(out) && !dev->is_closed && pdev->n_fds > 1)
+        ask_for_room(pdev);
+    return n;
 }
 
 static int packet_poll_fd(const struct rn_device *dev)
 {
-    return of(dev)->fd;
+    return of(dev)->n_fds > 1 ? of(dev)->epoll_fd : of(dev)->fds[0];
 }
 
 static void packet_close(struct rn_device *dev)
@@ -219,29 +214,21 @@ static void packet_close(struct rn_device *dev)
 
 static void release(struct packet_device *pdev)
 {
-    for (unsigned i = 0; i < BATCH; i++)
+    for (unsigned i = 0; i < RN_PACKET_BATCH; i++)
         rn_rx_slab_fini(&pdev->slots[i].slab);
+    if (pdev->epoll_fd >= 0)
+        close(pdev->epoll_fd);
     rn_alloc_free(rn_turn_alloc(pdev->dev.turn), pdev, sizeof(*pdev));
 }
 
 static void packet_destroy(struct rn_device *dev)
 {
-    packet_close(dev);
-    close(of(dev)->fd);
-    release(of(dev));
-}
-
-uint64_t rn_packet_lost(struct rn_device *dev)
-{
     struct packet_device *pdev = of(dev);
-    struct tpacket_stats stats = { 0 };
-    socklen_t len = sizeof(stats);
 
-    /* The kernel resets its count at every reading. */
-    if (getsockopt(pdev->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) ==
-        0) /* syscalls: getsockopt */
-        pdev->lost += stats.tp_drops;
-    return pdev->lost;
+    packet_close(dev);
+    for (unsigned i = 0; i < pdev->n_fds; i++)
+        close(pdev->fds[i]);
+    release(pdev);
 }
 
 static const struct rn_device_ops packet_ops = {
@@ -253,100 +240,76 @@ static const struct rn_device_ops packet_ops = {
     .destroy = packet_destroy,
 };
 
-static bool turn_on(int fd, int option)
+uint64_t rn_packet_lost(struct rn_device *dev)
 {
-    int one = 1;
+    struct packet_device *pdev = of(dev);
 
-    return setsockopt(fd, SOL_PACKET, option, &one, sizeof(one)) == 0;
+    if (dev->ops != &packet_ops)
+        return rn_packet_ring_lost(dev);
+    for (unsigned i = 0; i < pdev->n_fds; i++)
+        pdev->lost += rn_packet_take_lost(pdev->fds[i]);
+    return pdev->lost;
 }
 
-static void widen(int fd, int forced, int plain)
+/* --- making one --------------------------------------------------------------------------------------------------- */
+static int watch_all(struct packet_device *pdev)
 {
-    int bytes = SOCKET_BUF_BYTES;
+    if (pdev->n_fds == 1)
+        return RN_OK;
+    pdev->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (pdev->epoll_fd < 0)
+        return rn_err_from_errno(errno);
+    for (unsigned i = 0; i < pdev->n_fds; i++) {
+        struct epoll_event ev = { .events = EPOLLIN, .data.u32 = i };
 
-    if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) < 0)
-        (void)setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
-}
-
-static void tune(struct packet_device *pdev, const struct rn_packet_opts *opts)
-{
-    pdev->has_vnet = !opts->without_offloads && turn_on(pdev->fd, PACKET_VNET_HDR);
-    (void)turn_on(pdev->fd, PACKET_IGNORE_OUTGOING); /* Linux 4.20 */
-    (void)turn_on(pdev->fd, PACKET_QDISC_BYPASS);    /* a veth has no queue anyway */
-    widen(pdev->fd, SO_RCVBUFFORCE, SO_RCVBUF);
-    widen(pdev->fd, SO_SNDBUFFORCE, SO_SNDBUF);
-}
-
-static void describe(struct packet_device *pdev, struct rn_turn *turn,
-                     const struct rn_packet_opts *opts)
-{
-    struct rn_device *dev = &pdev->dev;
-
-    dev->ops = &packet_ops;
-    dev->turn = turn;
-    dev->link_type = RN_LINK_ETHERNET;
-    dev->mtu = opts->mtu;
-    dev->mac = opts->mac;
-    dev->batch = BATCH;
-    if (pdev->has_vnet) {
-        dev->caps = RN_DEV_RX_CSUM | RN_DEV_TX_CSUM | RN_DEV_TSO4 | RN_DEV_TSO6 | RN_DEV_USO;
-        dev->gso_max_bytes = UINT16_MAX;
+        if (epoll_ctl(pdev->epoll_fd, EPOLL_CTL_ADD, pdev->fds[i], &ev) < 0)
+            return rn_err_from_errno(errno);
     }
-    if (opts->name != NULL)
-        strncpy(dev->name, opts->name, sizeof(dev->name) - 1);
+    return RN_OK;
 }
 
-int rn_packet_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
-                      const struct rn_packet_opts *opts)
+static int arm_slots(struct packet_device *pdev)
 {
-    struct packet_device *pdev = rn_alloc_new(rn_turn_alloc(turn), sizeof(*pdev));
-    int err = RN_OK;
+    for (unsigned i = 0; i < RN_PACKET_BATCH; i++) {
+        int err = rn_rx_slab_init(&pdev->slots[i].slab, pdev->dev.turn->pool);
 
+        if (err < 0)
+            return err;
+        arm_slot(pdev, i);
+    }
+    return RN_OK;
+}
+
+int rn_packet_from_fds(struct rn_device **ret, struct rn_turn *turn, const int *fds, unsigned n,
+                       const struct rn_packet_opts *opts)
+{
+    struct packet_device *pdev;
+    int err;
+
+    if (n == 0 || n > RN_PACKET_SOCKETS_MAX)
+        return RN_E_BAD_OPTION;
+    pdev = rn_alloc_new(rn_turn_alloc(turn), sizeof(*pdev));
     if (pdev == NULL)
         return RN_E_NOMEM;
-    pdev->fd = fd;
-    pdev->is_promiscuous = opts->is_promiscuous;
-    tune(pdev, opts);
-    describe(pdev, turn, opts);
-    for (unsigned i = 0; i < BATCH && err >= 0; i++) {
-        err = rn_rx_slab_init(&pdev->slots[i].slab, turn->pool);
-        if (err >= 0)
-            arm_slot(pdev, i);
+    for (unsigned i = 0; i < n; i++) {
+        pdev->fds[i] = fds[i];
+        pdev->has_vnet = rn_packet_tune(fds[i], opts);
     }
+    pdev->n_fds = n;
+    pdev->epoll_fd = -1;
+    pdev->is_promiscuous = opts->is_promiscuous;
+    pdev->dev.ops = &packet_ops;
+    rn_packet_describe(&pdev->dev, turn, opts, pdev->has_vnet);
+    pdev->tx.dev = &pdev->dev;
+    pdev->tx.fd = fds[0];
+    pdev->tx.has_vnet = pdev->has_vnet;
+    err = arm_slots(pdev);
+    if (err >= 0)
+        err = watch_all(pdev);
     if (err < 0) {
         release(pdev);
         return err;
     }
     *ret = &pdev->dev;
     return RN_OK;
-}
-
-static int open_bound(const char *name)
-{
-    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return rn_err_from_errno(errno);
-    at.sll_ifindex = (int)if_nametoindex(name);
-    if (at.sll_ifindex == 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-        int err = rn_err_from_errno(errno);
-
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-int rn_packet_open(struct rn_device **ret, struct rn_turn *turn, const struct rn_packet_opts *opts)
-{
-    int fd = open_bound(opts->name);
-    int err;
-
-    if (fd < 0)
-        return fd;
-    err = rn_packet_from_fd(ret, turn, fd, opts);
-    if (err < 0)
-        close(fd);
-    return err;
 }

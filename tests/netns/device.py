@@ -39,13 +39,13 @@ def with_tun(kind):
     return net, probe
 
 
-def with_veth():
+def with_veth(kind="packet"):
     net = rig.Net("kernel")
     far = rig.Net("far")
     far.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
     net.ip(f"link add e0 mtu {MTU} type veth peer name f0 mtu {MTU} netns {far.holder.pid}")
     far.ip("link set f0 up")
-    probe = start_probe(far, "packet", "f0")
+    probe = start_probe(far, kind, "f0")
     configure(net, "e0")
     return net, probe
 
@@ -75,6 +75,18 @@ def a_packet_socket_resolves_addresses_and_answers_pings():
     net, _ = with_veth()
     ping_every_size(net)
     assert "02:00:00:00:00:07" in net.ip("neigh show 198.51.100.2")
+
+
+@rig.test
+def sockets_filled_one_after_the_other_answer_pings():
+    net, _ = with_veth("group")
+    ping_every_size(net)
+
+
+@rig.test
+def a_ring_resolves_addresses_and_answers_pings():
+    net, _ = with_veth("ring")
+    ping_every_size(net)
 
 
 @rig.test

@@ -2,7 +2,7 @@
  * A machine of ours on a real interface: opens the device in the present network namespace and answers echo requests and
  * address resolution until it is killed. For device.py.
  *
- *     device_probe tun|tap|packet INTERFACE MTU
+ *     device_probe tun|tap|packet|group|ring INTERFACE MTU
  */
 #include "io/packet_device.h"
 #include "ip/ip.h"
@@ -29,8 +29,15 @@ static int open_device(struct rn_device **ret, struct rn_turn *turn, char **argv
     const struct rn_tun_opts tun = {
         .name = argv[2], .mtu = mtu, .mac = mac, .is_tap = strcmp(argv[1], "tap") == 0
     };
-    const struct rn_packet_opts packet = { .name = argv[2], .mtu = mtu, .mac = mac };
+    struct rn_packet_opts packet = { .name = argv[2], .mtu = mtu, .mac = mac };
 
+    if (strcmp(argv[1], "ring") == 0)
+        return rn_packet_ring_open(ret, turn, &packet);
+    if (strcmp(argv[1], "group") == 0) {
+        packet.n_sockets = 8;
+        packet.queue_bytes = 32 << 10; /* a frame of 64 KiB each */
+        return rn_packet_open(ret, turn, &packet);
+    }
     if (strcmp(argv[1], "packet") == 0)
         return rn_packet_open(ret, turn, &packet);
     return rn_tun_open(ret, turn, &tun);

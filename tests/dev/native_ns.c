@@ -1,0 +1,79 @@
+#include "native_ns.h"
+
+#include "fixture.h"
+#include "host/netns.h"
+#include "host/rtnl_link.h"
+#include "host/userns.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int silence(const char *which)
+{
+    char path[96];
+
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", which);
+    return rn_write_file(path, "1");
+}
+
+bool native_enter(void)
+{
+    if (geteuid() != 0) {
+        printf("needs root: a TUN, packet sockets and AF_XDP are for CAP_NET_ADMIN\n");
+        return false;
+    }
+    if (unshare(CLONE_NEWNET) < 0) {
+        printf("no network namespace: %s\n", strerror(errno));
+        return false;
+    }
+    if (access("/proc/sys/net/ipv6", F_OK) == 0 && (silence("all") < 0 || silence("default") < 0)) {
+        printf("/proc/sys is read-only: the kernel's own IPv6 would disturb\n");
+        return false;
+    }
+    return true;
+}
+
+static struct rn_nl open_rtnl(void)
+{
+    struct rn_nl nl = { 0 };
+
+    assert_int_equal(rn_nl_open(&nl, NETLINK_ROUTE), 0);
+    return nl;
+}
+
+void native_up(const char *ifname, unsigned mtu)
+{
+    const struct rn_link_change up = { .admin = RN_LINK_UP, .mtu = mtu };
+    struct rn_nl nl = open_rtnl();
+    int index = rn_rtnl_link_index(&nl, ifname);
+
+    assert_true(index > 0);
+    assert_int_equal(rn_rtnl_link_set(&nl, (unsigned)index, &up), 0);
+    rn_nl_close(&nl);
+}
+
+void native_veth(unsigned mtu)
+{
+    const struct rn_veth_plan plan = {
+        .name = "va", .peer_name = "vb", .peer_netns_fd = -1, .mtu = mtu
+    };
+    struct rn_nl nl = open_rtnl();
+
+    assert_int_equal(rn_rtnl_veth_add(&nl, &plan), 0);
+    rn_nl_close(&nl);
+    native_up("va", mtu);
+    native_up("vb", mtu);
+}
+
+void native_forget(void)
+{
+    struct rn_nl nl = open_rtnl();
+    int index = rn_rtnl_link_index(&nl, "va");
+
+    if (index > 0)
+        assert_int_equal(rn_rtnl_link_del(&nl, (unsigned)index), 0);
+    rn_nl_close(&nl);
+}

@@ -1,0 +1,11 @@
+#pragma once
+/* A network namespace of this process's own, for tests of devices that only a kernel makes. */
+#include <stdbool.h>
+
+/* Enters a fresh one with IPv6 off, so that the kernel says nothing of itself. false, with the reason printed: not allowed here. */
+bool native_enter(void);
+/* A veth pair va - vb, both up, of @mtu. Removed by native_forget. */
+void native_veth(unsigned mtu);
+void native_forget(void);
+/* Sets MTU and raises a link. */
+void native_up(const char *ifname, unsigned mtu);
