@@ -4,8 +4,9 @@
 
 /* Enters a fresh one with IPv6 off, so that the kernel says nothing of itself. false, with the reason printed: not allowed here. */
 bool native_enter(void);
-/* A veth pair va - vb, both up, of @mtu. Removed by native_forget. */
+/* A veth pair va - vb, both up, of @mtu. */
 void native_veth(unsigned mtu);
+/* Leaves the namespace for a fresh one; with its last socket all of the old one vanishes. */
 void native_forget(void);
 /* Sets MTU and raises a link. */
 void native_up(const char *ifname, unsigned mtu);
