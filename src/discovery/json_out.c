@@ -3,8 +3,10 @@
 #include "discovery/escape.h"
 
 #include <inttypes.h>
+#include <string.h>
 
-#define REPLACEMENT 0xfffdu
+#define REPLACEMENT   0xfffdu
+#define KEY_MAX_BYTES 64u
 
 static void put_unit(struct rn_out *out, uint32_t unit)
 {
@@ -42,6 +44,10 @@ static size_t n_plain(const char *text)
 
 static void put_quoted(struct rn_out *out, const char *text)
 {
+    if (*text == '\0') {
+        rn_out_strn(out, "\"\"", 2);
+        return;
+    }
     rn_out_char(out, '"');
     while (*text != '\0') {
         size_t n = n_plain(text);
@@ -56,24 +62,39 @@ static void put_quoted(struct rn_out *out, const char *text)
 
 static void new_line(struct rn_json *j)
 {
-    if (!j->is_pretty)
-        return;
     rn_out_char(j->out, '\n');
     for (unsigned i = 0; i < j->depth; i++)
         rn_out_char(j->out, ' ');
 }
 
+/* ,"key": in one piece where nothing is to be made pretty. */
+static void put_key(struct rn_json *j, const char *key)
+{
+    char piece[KEY_MAX_BYTES + 8];
+    size_t len = strnlen(key, KEY_MAX_BYTES);
+    size_t at = 0;
+
+    if (j->has_item && !j->is_pretty)
+        piece[at++] = ',';
+    piece[at++] = '"';
+    memcpy(piece + at, key, len);
+    at += len;
+    piece[at++] = '"';
+    piece[at++] = ':';
+    if (j->is_pretty)
+        piece[at++] = ' ';
+    rn_out_strn(j->out, piece, at);
+}
+
 static void start(struct rn_json *j, const char *key)
 {
-    if (j->has_item)
+    if (j->has_item && (j->is_pretty || key == NULL))
         rn_out_char(j->out, ',');
-    if (j->depth > 0)
+    if (j->is_pretty && j->depth > 0)
         new_line(j);
+    if (key != NULL)
+        put_key(j, key);
     j->has_item = true;
-    if (key == NULL)
-        return;
-    put_quoted(j->out, key);
-    rn_out_str(j->out, j->is_pretty ? ": " : ":");
 }
 
 void rn_json_open(struct rn_json *j, const char *key, char bracket)
@@ -87,7 +108,7 @@ void rn_json_open(struct rn_json *j, const char *key, char bracket)
 void rn_json_close(struct rn_json *j, char bracket)
 {
     j->depth--;
-    if (j->has_item)
+    if (j->has_item && j->is_pretty)
         new_line(j);
     rn_out_char(j->out, bracket);
     j->has_item = true;
@@ -102,13 +123,15 @@ void rn_json_text(struct rn_json *j, const char *key, const char *text)
 void rn_json_int(struct rn_json *j, const char *key, int64_t v)
 {
     start(j, key);
-    rn_out_fmt(j->out, "%" PRId64, v);
+    rn_out_i64(j->out, v);
 }
 
 void rn_json_u64(struct rn_json *j, const char *key, uint64_t v)
 {
     start(j, key);
-    rn_out_fmt(j->out, "\"%" PRIu64 "\"", v);
+    rn_out_char(j->out, '"');
+    rn_out_u64(j->out, v);
+    rn_out_char(j->out, '"');
 }
 
 void rn_json_hex(struct rn_json *j, const char *key, uint64_t v)

@@ -9,13 +9,11 @@
 
 #define FLUSH_AT_BYTES ((size_t)64 << 10)
 
-static bool has_room(struct rn_out *out, size_t more)
+static bool grow(struct rn_out *out, size_t more)
 {
     size_t cap = out->cap != 0 ? out->cap : 1024;
     char *grown;
 
-    if (out->err < 0)
-        return false;
     while (cap - out->len <= more) {
         if (cap > SIZE_MAX / 2) {
             out->err = RN_E_NOMEM;
@@ -23,8 +21,6 @@ static bool has_room(struct rn_out *out, size_t more)
         }
         cap *= 2;
     }
-    if (cap == out->cap)
-        return true;
     grown = realloc(out->buf, cap);
     if (grown == NULL) {
         out->err = RN_E_NOMEM;
@@ -33,6 +29,12 @@ static bool has_room(struct rn_out *out, size_t more)
     out->buf = grown;
     out->cap = cap;
     return true;
+}
+
+/* With one byte more for the NUL. */
+static inline bool has_room(struct rn_out *out, size_t more)
+{
+    return out->err == 0 && (out->cap - out->len > more || grow(out, more));
 }
 
 static void flush_file(struct rn_out *out)
@@ -64,6 +66,26 @@ void rn_out_str(struct rn_out *out, const char *s)
 void rn_out_char(struct rn_out *out, char c)
 {
     rn_out_strn(out, &c, 1);
+}
+
+/* Digits are most of a drawing for programs: printf's machinery would be most of its cost. */
+void rn_out_u64(struct rn_out *out, uint64_t v)
+{
+    char digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+    rn_out_strn(out, digits + at, sizeof(digits) - at);
+}
+
+void rn_out_i64(struct rn_out *out, int64_t v)
+{
+    if (v < 0)
+        rn_out_char(out, '-');
+    rn_out_u64(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
