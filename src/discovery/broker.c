@@ -203,9 +203,9 @@ static void tell_end(struct rn_broker *b)
 
 int rn_broker_run(int out_fd, const struct rn_broker_options *options)
 {
-    struct rn_broker b = { .options = *options,
-                           .proc_fd = -1,
-                           .freezer = { .v1_fd = -1, .v2_fd = -1 } };
+    struct rn_broker b = {
+        .options = *options, .proc_fd = -1, .net_fd = -1, .freezer = { .v1_fd = -1, .v2_fd = -1 }
+    };
     size_t n_known;
     int err = init(&b, out_fd);
 

@@ -63,7 +63,8 @@ struct rn_found_sock {
 
 /* Shared between a supervisor and its child. */
 struct rn_progress {
-    _Atomic uint32_t item;
+    _Atomic uint32_t item;  /* that is being done */
+    _Atomic uint32_t done;  /* all before it are written out */
     _Atomic uint32_t beat;  /* grows with every datagram, so that large is not taken for stuck */
     _Atomic uint32_t state; /* enum rn_progress_state */
 };
@@ -81,6 +82,7 @@ struct rn_broker {
     bool has_nft;      /* asking for nf_tables loads no module */
     bool counts_mptcp; /* /proc/net/protocols does: Linux 6.2 */
     int proc_fd;
+    int net_fd; /* /proc/self/net of the child that visits, whatever namespace it is in; -1 elsewhere */
     struct rn_freezer freezer;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;
@@ -138,7 +140,8 @@ RN_MUST_USE int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const ch
 bool rn_nft_is_present(struct rn_broker *b);
 
 /* Runs @fn(b, i) for i in [first, end) in a child. An item that makes no progress for @stuck_ms, or dies, is reported
- * to @on_lost, and a new child goes on behind it. Items write into b->out; each is written out whole or not at all. */
+ * to @on_lost in its place by a new child, which goes on behind it. Items write into b->out; each is written out whole or
+ * not at all, so those that were not yet written when a child was lost are done again. */
 struct rn_supervised {
     void (*item)(struct rn_broker *b, size_t i);
     void (*on_lost)(struct rn_broker *b, size_t i, bool is_stuck);
@@ -148,7 +151,7 @@ struct rn_supervised {
 void rn_supervise(struct rn_broker *b, const struct rn_supervised *job);
 /* Called by an item whenever something arrived. */
 void rn_progress_beat(struct rn_broker *b);
-/* Writes what the item has gathered so far. */
+/* Writes what the items have gathered so far. */
 void rn_progress_flush(struct rn_broker *b);
 
 /* Runs @fn(arg) in a child that shares memory and descriptors, but not namespaces, root and directory; returns what

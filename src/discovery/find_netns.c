@@ -238,7 +238,7 @@ static void read_fds(struct visit *v)
         b->n_fds_refused += errno == EACCES || errno == EPERM;
         return;
     }
-    err = rn_proc_each(v->fd_dir, ".", on_fd, v);
+    err = rn_proc_each_of(v->fd_dir, on_fd, v);
     close(v->fd_dir);
     if (err < 0 || b->n_socks == v->first_sock)
         return; /* it may have ended meanwhile */
@@ -252,7 +252,7 @@ static void read_fds(struct visit *v)
 static void put_cmdline(struct visit *v)
 {
     uint8_t text[CMDLINE_BYTES];
-    int got = rn_proc_read(v->dir_fd, "cmdline", text, sizeof(text));
+    int got = rn_proc_read_piece(v->dir_fd, "cmdline", text, sizeof(text));
     size_t len = got > 0 ? (size_t)got : 0;
     const uint8_t *nul = memchr(text, 0, len);
 
@@ -314,7 +314,7 @@ static void tell_process(struct visit *v, struct rn_view stat, uint64_t mnt_ino)
 {
     struct rn_dump_writer *out = &v->b->out;
     uint8_t buf[CGROUP_BYTES];
-    int len = rn_proc_read(v->dir_fd, "cgroup", buf, sizeof(buf));
+    int len = rn_proc_read_piece(v->dir_fd, "cgroup", buf, sizeof(buf));
     struct rn_view cgroup = rn_view_of(buf, len > 0 ? (size_t)len : 0);
 
     rn_dump_begin(out, RN_DUMP_PROCESS, 0);
@@ -336,7 +336,7 @@ static void read_process(struct visit *v)
 {
     uint8_t text[STAT_BYTES];
     struct rn_proc_stat stat;
-    int len = rn_proc_read(v->dir_fd, "stat", text, sizeof(text));
+    int len = rn_proc_read_piece(v->dir_fd, "stat", text, sizeof(text));
     uint64_t mnt_ino;
     int err;
 

@@ -78,6 +78,21 @@ void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *ne
 
 /* ---- rtnetlink ---- */
 
+static bool keeps_fdb(struct rn_view linkinfo)
+{
+    static const char *const kinds[] = { "bridge", "vxlan", "macvlan", "macvtap" };
+    struct rn_view tb[IFLA_INFO_KIND + 1];
+    struct rn_view kind;
+
+    rn_nlattr_table(linkinfo, tb, IFLA_INFO_KIND);
+    kind = rn_nl_str(tb[IFLA_INFO_KIND]);
+    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
+        if (rn_view_is(kind, kinds[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Hardware, and what claims to be, has no IFLA_LINKINFO; only those are asked for a driver. */
 static void watch_link(struct rn_view payload, void *arg)
 {
@@ -88,12 +103,15 @@ static void watch_link(struct rn_view payload, void *arg)
     struct rn_text t = rn_text_of(name, sizeof(name));
     struct rn_view text;
 
-    if (!rn_nlmsg_take_header(&payload, sizeof(struct ifinfomsg), &head))
-        return;
-    rn_nlattr_table(payload, tb, IFLA_LINKINFO);
-    if (rn_nl_has(tb[IFLA_LINKINFO]) ||
+    if (!rn_nlmsg_take_header(&payload, sizeof(struct ifinfomsg), &head) ||
         rn_nl_u16_at(head, offsetof(struct ifinfomsg, ifi_type)) == ARPHRD_LOOPBACK)
         return;
+    rn_nlattr_table(payload, tb, IFLA_LINKINFO);
+    if (rn_nl_has(tb[IFLA_LINKINFO])) {
+        v->has_fdb = v->has_fdb || keeps_fdb(tb[IFLA_LINKINFO]);
+        return;
+    }
+    v->has_fdb = true; /* a switch on the card */
     text = rn_nl_str(tb[IFLA_IFNAME]);
     rn_text_strn(&t, (const char *)text.ptr, text.len);
     rn_visit_driver(v, rn_nl_u32_at(head, offsetof(struct ifinfomsg, ifi_index)), name);
@@ -135,8 +153,11 @@ void rn_visit_links(struct rn_visit *v)
         { RTM_GETNEXTHOP, RN_TABLE_NEXTHOP, sizeof(struct nhmsg), AF_UNSPEC, "nexthops" },
     };
 
-    for (size_t i = 0; i < RN_ARRAY_LEN(questions); i++)
-        ask_route(v, &questions[i]);
+    for (size_t i = 0; i < RN_ARRAY_LEN(questions); i++) {
+        /* Any other link only repeats which groups it listens to. */
+        if (questions[i].table != RN_TABLE_FDB || v->has_fdb)
+            ask_route(v, &questions[i]);
+    }
 }
 
 /* ---- entering ---- */
@@ -164,14 +185,8 @@ static void read_owner(int ns_fd, struct owner *o)
 static void tell_visit(struct rn_visit *v, const struct owner *o)
 {
     struct rn_dump_writer *out = &v->b->out;
-    uint64_t cookie = 0;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    socklen_t len = sizeof(cookie);
+    uint64_t cookie = rn_nl_netns_cookie(&v->route);
 
-    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
-        cookie = 0;
-    if (fd >= 0)
-        close(fd);
     rn_dump_begin(out, RN_DUMP_VISIT, 0);
     rn_dump_u32(out, v->seq);
     rn_dump_u64(out, cookie);
@@ -198,6 +213,14 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     rn_nl_close(&v->route);
 }
 
+/* The directory shows the namespace its process is in at the moment of looking: once opened, it serves all visits. */
+static void open_net_dir(struct rn_broker *b)
+{
+    if (b->net_fd >= 0)
+        close(b->net_fd);
+    b->net_fd = openat(b->proc_fd, "self/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* A user may enter what its own user namespaces own, by way of them; there is no way back, hence the child. */
 static int read_by_userns(struct rn_visit *v, int ns_fd, const struct owner *o)
 {
@@ -206,13 +229,13 @@ static int read_by_userns(struct rn_visit *v, int ns_fd, const struct owner *o)
 
     if (o->userns_fd < 0 || o->userns_ino == v->b->self_user_ino)
         return rn_err_from_errno(EPERM);
-    if (rn_dump_flush(&v->b->out) < 0)
-        return RN_E_ABORTED;
+    rn_progress_flush(v->b); /* or what is buffered would be written by both */
     pid = fork();
     if (pid < 0)
         return rn_err_from_errno(errno);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        open_net_dir(v->b);
         if (setns(o->userns_fd, CLONE_NEWUSER) < 0 || setns(ns_fd, CLONE_NEWNET) < 0)
             _exit(1);
         read_inside(v, o);
@@ -252,6 +275,8 @@ static void visit_item(struct rn_broker *b, size_t i)
         rn_visit_note(&v, "netns", fd, NULL);
         return;
     }
+    if (b->net_fd < 0)
+        open_net_dir(b);
     visit(&v, fd);
     close(fd);
 }

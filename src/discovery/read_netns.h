@@ -9,6 +9,7 @@ struct rn_visit {
     uint32_t seq;
     struct rn_nl route;   /* NETLINK_ROUTE, open */
     uint32_t n_own_socks; /* ours, which the kernel counts among the namespace's */
+    bool has_fdb;         /* some link of it keeps a forwarding table */
 };
 
 /* Dumps @msg's answer as NETLINK frames of @table. @watch, which may be NULL, also sees each message. */

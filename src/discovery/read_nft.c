@@ -146,10 +146,10 @@ static void read_tables(struct nft *f)
     }
 }
 
-static bool file_names(struct rn_broker *b, const char *file, const char *wanted)
+static bool file_names(int dir_fd, const char *file, const char *wanted)
 {
     uint8_t text[16384];
-    int len = rn_proc_read(b->proc_fd, file, text, sizeof(text));
+    int len = rn_proc_read(dir_fd, file, text, sizeof(text));
     struct rn_view rest = rn_view_of(text, len > 0 ? (size_t)len : 0);
     struct rn_view line;
     struct rn_view word;
@@ -187,8 +187,8 @@ bool rn_nft_is_present(struct rn_broker *b)
 {
     if (faccessat(b->proc_fd, "modules", F_OK, 0) < 0)
         return true;
-    return file_names(b, "modules", "nf_tables") || access("/sys/module/nf_tables", F_OK) == 0 ||
-           is_built_in();
+    return file_names(b->proc_fd, "modules", "nf_tables") ||
+           access("/sys/module/nf_tables", F_OK) == 0 || is_built_in();
 }
 
 void rn_visit_nft(struct rn_visit *v)
@@ -247,16 +247,15 @@ static void copy_entries(struct rn_visit *v, const struct xt *x, int fd)
 void rn_visit_xtables(struct rn_visit *v)
 {
     static const struct xt families[] = {
-        { "self/net/ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES },
-        { "self/net/ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO,
-          IP6T_SO_GET_ENTRIES },
+        { "ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES },
+        { "ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES },
     };
 
     for (size_t i = 0; i < RN_ARRAY_LEN(families); i++) {
         const struct xt *x = &families[i];
         int fd;
 
-        if (!file_names(v->b, x->names_file, "nat"))
+        if (!file_names(v->b->net_fd, x->names_file, "nat"))
             continue; /* asking for a table that is not there would create it */
         fd = socket(x->af, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
         if (fd < 0) {

@@ -15,24 +15,26 @@
 #define PROCNET_MAX_BYTES (256u * 1024u)
 #define PROTOCOLS_BYTES   8192u
 
-static void read_sockstat(struct rn_broker *b, struct rn_sockstat *stat)
+static void read_sockstat(const struct rn_visit *v, const char *file, struct rn_sockstat *stat)
 {
-    static const char *const files[] = { "self/net/sockstat", "self/net/sockstat6" };
     uint8_t text[1024];
+    int len = rn_proc_read_piece(v->b->net_fd, file, text, sizeof(text));
 
-    for (size_t i = 0; i < RN_ARRAY_LEN(files); i++) {
-        int len = rn_proc_read(b->proc_fd, files[i], text, sizeof(text));
+    if (len > 0)
+        rn_sockstat_parse(rn_view_of(text, (size_t)len), stat);
+}
 
-        if (len > 0)
-            rn_sockstat_parse(rn_view_of(text, (size_t)len), stat);
-    }
+/* Of either family: the first file counts all sockets of programs, and the kernel's own are of IPv4 as well. */
+static bool has_sockets(const struct rn_visit *v, const struct rn_sockstat *stat)
+{
+    return stat->used > v->n_own_socks || stat->tcp_time_wait != 0 || stat->tcp != 0;
 }
 
 /* Of what this kernel has not loaded nothing may be asked: the question alone would load its module. */
-static void read_protocols(struct rn_broker *b, struct rn_protocols *protocols)
+static void read_protocols(const struct rn_broker *b, struct rn_protocols *protocols)
 {
     uint8_t text[PROTOCOLS_BYTES];
-    int len = rn_proc_read(b->proc_fd, "self/net/protocols", text, sizeof(text));
+    int len = rn_proc_read(b->net_fd, "protocols", text, sizeof(text));
 
     if (len > 0)
         rn_protocols_parse(rn_view_of(text, (size_t)len), protocols);
@@ -101,7 +103,7 @@ static void ask_both(struct diag *d, uint32_t ip_proto, enum rn_dump_table table
 static void copy_procnet(struct rn_visit *v, const char *name, enum rn_dump_table table)
 {
     static uint8_t text[PROCNET_MAX_BYTES]; /* large, and only ever used by one visit */
-    int len = rn_proc_read(v->b->proc_fd, name, text, sizeof(text));
+    int len = rn_proc_read(v->b->net_fd, name, text, sizeof(text));
 
     if (len <= 0)
         return;
@@ -130,8 +132,8 @@ static void ask_others(struct diag *d)
         ask(d, &msg, RN_TABLE_PACKET, "packet sockets");
     }
     if (d->protocols.ping != 0) {
-        copy_procnet(d->v, "self/net/icmp", RN_TABLE_PROC_PING);
-        copy_procnet(d->v, "self/net/icmp6", RN_TABLE_PROC_PING6);
+        copy_procnet(d->v, "icmp", RN_TABLE_PROC_PING);
+        copy_procnet(d->v, "icmp6", RN_TABLE_PROC_PING6);
     }
 }
 
@@ -140,9 +142,10 @@ void rn_visit_socks(struct rn_visit *v)
     struct diag d = { .v = v, .inode_at = offsetof(struct inet_diag_msg, idiag_inode) };
     int err;
 
-    read_sockstat(v->b, &d.stat);
-    if (d.stat.used <= v->n_own_socks && d.stat.tcp_time_wait == 0 && d.stat.tcp == 0)
+    read_sockstat(v, "sockstat", &d.stat);
+    if (!has_sockets(v, &d.stat))
         return;
+    read_sockstat(v, "sockstat6", &d.stat);
     err = rn_nl_open(&d.nl, NETLINK_SOCK_DIAG);
     if (err < 0) {
         rn_visit_note(v, "sockets", err, NULL);
@@ -154,8 +157,8 @@ void rn_visit_socks(struct rn_visit *v)
     if (d.stat.udplite != 0)
         ask_both(&d, IPPROTO_UDPLITE, RN_TABLE_UDPLITE, "UDP-Lite sockets");
     if (d.stat.raw != 0) {
-        copy_procnet(v, "self/net/raw", RN_TABLE_PROC_RAW);
-        copy_procnet(v, "self/net/raw6", RN_TABLE_PROC_RAW6);
+        copy_procnet(v, "raw", RN_TABLE_PROC_RAW);
+        copy_procnet(v, "raw6", RN_TABLE_PROC_RAW6);
     }
     ask_others(&d);
     rn_nl_close(&d.nl);

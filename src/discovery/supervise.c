@@ -10,10 +10,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Every write wakes the reader: worth it only for this much. */
+#define WRITE_BYTES (32u * 1024u)
+
 enum rn_progress_state {
     STATE_BUSY,
     STATE_WRITING, /* a full pipe is the reader's delay, not ours */
     STATE_DOOMED,  /* the supervisor has decided; the child must not start to write any more */
+};
+
+enum ending {
+    ENDED,        /* with its work, or by dying in it */
+    ENDED_STUCK,  /* by the supervisor */
+    ENDED_UNREAD, /* nobody reads any more */
 };
 
 void rn_progress_beat(struct rn_broker *b)
@@ -30,29 +39,44 @@ void rn_progress_flush(struct rn_broker *b)
             pause(); /* the kill is under way */
     }
     if (rn_dump_flush(&b->out) < 0)
-        _exit(1); /* nobody reads any more */
+        _exit(ENDED_UNREAD);
+    atomic_store(&b->progress->done, atomic_load(&b->progress->item));
     atomic_fetch_add(&b->progress->beat, 1);
     atomic_store(&b->progress->state, STATE_BUSY);
 }
 
-static void work(struct rn_broker *b, const struct rn_supervised *job, size_t first)
+/* The item at which the child before this one was lost. */
+struct lost {
+    bool is_any;
+    bool is_stuck;
+    size_t item;
+};
+
+/* Up to the lost item each is written at once: whatever happens now, the next child begins behind. */
+static _Noreturn void work(struct rn_broker *b, const struct rn_supervised *job,
+                           const struct lost *lost)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (size_t i = first; i < job->end; i++) {
+    for (size_t i = atomic_load(&b->progress->done); i < job->end; i++) {
         atomic_store(&b->progress->item, (uint32_t)i);
-        job->item(b, i);
-        rn_progress_flush(b);
+        if (lost->is_any && i == lost->item)
+            job->on_lost(b, i, lost->is_stuck);
+        else
+            job->item(b, i);
+        atomic_store(&b->progress->item, (uint32_t)i + 1);
+        if (b->out.len >= WRITE_BYTES || i + 1 == job->end || (lost->is_any && i <= lost->item))
+            rn_progress_flush(b);
     }
-    atomic_store(&b->progress->item, (uint32_t)job->end);
-    _exit(0);
+    _exit(ENDED);
 }
 
-/* Returns whether it was stuck; either way the child has ended and is reaped. */
-static bool watch(struct rn_broker *b, pid_t pid, int stuck_ms)
+/* Returns when the child has ended and is reaped. */
+static enum ending watch(struct rn_broker *b, pid_t pid, int stuck_ms)
 {
     struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
     uint32_t beat = atomic_load(&b->progress->beat);
     bool is_stuck = false;
+    int status = 0;
     uint32_t busy;
 
     while (p.fd >= 0 && poll(&p, 1, stuck_ms) <= 0) {
@@ -67,35 +91,44 @@ static bool watch(struct rn_broker *b, pid_t pid, int stuck_ms)
         }
         beat = now;
     }
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (p.fd >= 0)
         close(p.fd);
-    return is_stuck;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == ENDED_UNREAD)
+        return ENDED_UNREAD;
+    return is_stuck ? ENDED_STUCK : ENDED;
+}
+
+static void give_up(struct rn_broker *b, const struct rn_supervised *job)
+{
+    for (size_t i = atomic_load(&b->progress->done); i < job->end; i++)
+        job->on_lost(b, i, false);
 }
 
 void rn_supervise(struct rn_broker *b, const struct rn_supervised *job)
 {
-    size_t next = job->first;
+    struct lost lost = { 0 };
+    enum ending ending = ENDED;
 
     if (rn_dump_flush(&b->out) < 0)
         return; /* what is buffered would be written twice: by us and by the child */
-    while (next < job->end) {
-        bool is_stuck;
+    atomic_store(&b->progress->done, (uint32_t)job->first);
+    while (atomic_load(&b->progress->done) < job->end && ending != ENDED_UNREAD) {
         pid_t pid;
 
-        atomic_store(&b->progress->item, (uint32_t)next);
+        atomic_store(&b->progress->item, atomic_load(&b->progress->done));
         atomic_store(&b->progress->state, STATE_BUSY);
         pid = fork();
         if (pid == 0)
-            work(b, job, next);
-        is_stuck = pid > 0 && watch(b, pid, job->stuck_ms);
-        next = atomic_load(&b->progress->item);
-        if (next >= job->end)
-            break;
-        job->on_lost(b, next, is_stuck);
-        if (rn_dump_flush(&b->out) < 0)
-            break;
-        next++;
+            work(b, job, &lost);
+        if (pid < 0) {
+            give_up(b, job);
+            return;
+        }
+        ending = watch(b, pid, job->stuck_ms);
+        lost = (struct lost){ .is_any = true,
+                              .is_stuck = ending == ENDED_STUCK,
+                              .item = atomic_load(&b->progress->item) };
     }
 }

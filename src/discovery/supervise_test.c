@@ -111,10 +111,49 @@ static void test_what_runs_aside_shares_memory_and_descriptors(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static void item_that_dies_late(struct rn_broker *b, size_t i)
+{
+    item(b, i == ITEM_HANGS ? 0 : i);
+}
+
+static void test_items_not_yet_written_when_a_child_dies_are_done_again_once(void **state)
+{
+    const uint8_t want[] = { 0, 1, 0, 0x40 | ITEM_DIES, 4, 5 };
+    struct rig r;
+    uint8_t got[32];
+
+    (void)state;
+    setup(&r);
+    rn_supervise(&r.b, &(struct rn_supervised){ .item = item_that_dies_late,
+                                                .on_lost = on_lost,
+                                                .end = N_ITEMS,
+                                                .stuck_ms = STUCK_MS });
+    assert_int_equal(read(r.ends[0], got, sizeof(got)), sizeof(want));
+    assert_memory_equal(got, want, sizeof(want));
+    teardown(&r);
+}
+
+static void test_it_ends_when_nobody_reads(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    setup(&r);
+    close(r.ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    rn_supervise(&r.b, &(struct rn_supervised){
+                           .item = item, .on_lost = on_lost, .end = 2, .stuck_ms = STUCK_MS });
+    assert_int_equal(atomic_load(&r.b.progress->done), 0);
+    r.ends[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    teardown(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_hanging_item_and_a_dying_one_are_reported_and_the_others_done),
+        cmocka_unit_test(test_items_not_yet_written_when_a_child_dies_are_done_again_once),
+        cmocka_unit_test(test_it_ends_when_nobody_reads),
         cmocka_unit_test(test_what_was_buffered_before_comes_first_and_once),
         cmocka_unit_test(test_what_runs_aside_shares_memory_and_descriptors),
     };

@@ -33,8 +33,9 @@ int rn_nl_open(struct rn_nl *nl, int protocol)
     nl->buf = malloc(RN_NL_BUF_BYTES);
     if (nl->buf == NULL)
         return RN_E_NOMEM;
+    /* Not bound: the kernel gives it a port when it first sends, which saves two calls a socket. */
     nl->sock = mnl_socket_open2(protocol, SOCK_CLOEXEC);
-    if (nl->sock == NULL || mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0) {
+    if (nl->sock == NULL) {
         err = rn_err_from_errno(errno);
         rn_nl_close(nl);
         return err;
@@ -43,6 +44,16 @@ int rn_nl_open(struct rn_nl *nl, int protocol)
     (void)mnl_socket_setsockopt(nl->sock, NETLINK_EXT_ACK, &one, sizeof(one));
     (void)mnl_socket_setsockopt(nl->sock, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
     return RN_OK;
+}
+
+uint64_t rn_nl_netns_cookie(const struct rn_nl *nl)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof(cookie);
+
+    if (getsockopt(mnl_socket_get_fd(nl->sock), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+        return 0;
+    return cookie;
 }
 
 void rn_nl_close(struct rn_nl *nl)

@@ -53,6 +53,8 @@ struct rn_nl_raw_sink {
 
 /* Opens a socket of @protocol (NETLINK_ROUTE ...) in the thread's network namespace. Errors: host. */
 RN_MUST_USE int rn_nl_open(struct rn_nl *nl, int protocol);
+/* The kernel's number of the namespace that @nl belongs to, never used again; 0 before Linux 5.14. */
+uint64_t rn_nl_netns_cookie(const struct rn_nl *nl);
 /* Closes; a closed or zero @nl is fine. */
 void rn_nl_close(struct rn_nl *nl);
 

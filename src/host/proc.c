@@ -48,6 +48,22 @@ int rn_proc_read(int dir_fd, const char *name, void *buf, size_t cap)
     return err < 0 ? err : (int)len;
 }
 
+int rn_proc_read_piece(int dir_fd, const char *name, void *buf, size_t cap)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t n;
+    int err;
+
+    if (fd < 0)
+        return rn_err_from_errno(errno);
+    do {
+        n = read(fd, buf, cap);
+    } while (n < 0 && errno == EINTR);
+    err = n < 0 ? rn_err_from_errno(errno) : (int)n;
+    close(fd);
+    return err;
+}
+
 bool rn_proc_link_number(struct rn_view link, const char *prefix, uint64_t *ret)
 {
     size_t len = strlen(prefix);
@@ -102,15 +118,12 @@ static int each_in_block(struct rn_view block, rn_proc_number_fn *fn, void *arg)
     return RN_OK;
 }
 
-int rn_proc_each(int dir_fd, const char *name, rn_proc_number_fn *fn, void *arg)
+int rn_proc_each_of(int fd, rn_proc_number_fn *fn, void *arg)
 {
     uint8_t buf[DIR_BUF_BYTES];
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int err = RN_OK;
     long n;
 
-    if (fd < 0)
-        return rn_err_from_errno(errno);
     do {
         n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
         if (n < 0)
@@ -118,6 +131,17 @@ int rn_proc_each(int dir_fd, const char *name, rn_proc_number_fn *fn, void *arg)
         else if (n > 0)
             err = each_in_block(rn_view_of(buf, (size_t)n), fn, arg);
     } while (n > 0 && err >= 0);
+    return err;
+}
+
+int rn_proc_each(int dir_fd, const char *name, rn_proc_number_fn *fn, void *arg)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int err;
+
+    if (fd < 0)
+        return rn_err_from_errno(errno);
+    err = rn_proc_each_of(fd, fn, arg);
     close(fd);
     return err;
 }

@@ -13,6 +13,9 @@
 RN_MUST_USE int rn_proc_open(int proc_fd, uint32_t pid);
 /* Reads a small file below @dir_fd; what exceeds @cap is cut. Returns its length. */
 RN_MUST_USE int rn_proc_read(int dir_fd, const char *name, void *buf, size_t cap);
+/* The same for a file that the kernel writes in one piece (stat, status, cgroup, cmdline, sockstat): its end is not asked
+ * for. */
+RN_MUST_USE int rn_proc_read_piece(int dir_fd, const char *name, void *buf, size_t cap);
 /* Inode of the namespace "ns/net" ... below @dir_fd, from the link's text: nothing is opened. */
 RN_MUST_USE int rn_proc_ns_ino(int dir_fd, const char *name, uint64_t *ret_ino);
 /* The number in a link such as "socket:[123]", when it starts with @prefix ("socket:["). */
@@ -21,6 +24,8 @@ bool rn_proc_link_number(struct rn_view link, const char *prefix, uint64_t *ret)
 /* Calls @fn for every numeric entry of the directory <dir_fd>/<name>. < 0 from @fn ends the walk with it. */
 typedef int rn_proc_number_fn(uint32_t number, void *arg);
 RN_MUST_USE int rn_proc_each(int dir_fd, const char *name, rn_proc_number_fn *fn, void *arg);
+/* The same of the directory that @fd (borrows) has open, from where it stands. */
+RN_MUST_USE int rn_proc_each_of(int fd, rn_proc_number_fn *fn, void *arg);
 
 /* Opens @path as a process sees it, below the directory @root_fd (of /proc/<pid>/root): links, also absolute ones and
  * "..", cannot lead out of it, and only a regular file of a file system that cannot block is opened.
