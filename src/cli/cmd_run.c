@@ -36,7 +36,8 @@ static const struct rn_opt options[] = {
     { "no-linger", 0, RN_OPT_FLAG, NULL, "end all when the command ends", AT(no_linger), 0, 0,
       NULL },
     { "dry-run", 0, RN_OPT_FLAG, NULL, "print the plan and stop", AT(dry_run), 0, 0, NULL },
-    { "verbose", 'v', RN_OPT_COUNT, NULL, "tell what happens", AT(verbose), 0, 0, NULL },
+    { "verbose", 'v', RN_OPT_COUNT, NULL, "tell what happens; -vv: every counter too", AT(verbose),
+      0, 0, NULL },
     { "quiet", 'q', RN_OPT_FLAG, NULL, "no hints", AT(quiet), 0, 0, NULL },
 };
 

@@ -1,5 +1,6 @@
 #include "cli/net_worker.h"
 
+#include "cli/net_totals.h"
 #include "cli/policy.h"
 #include "dev/impair.h"
 #include "dev/sniffer.h"
@@ -403,7 +404,13 @@ unsigned rn_net_worker_fds(const struct rn_net_worker *w, int *ret, unsigned max
 
 int rn_net_worker_run(struct rn_net_worker *w)
 {
-    return rn_loop_run(w->loop);
+    struct rn_net_totals totals = {
+        .stack = w->stack, .tcp = w->tcp, .udp = w->udp, .verbose = w->config->verbose
+    };
+    int err = rn_loop_run(w->loop);
+
+    rn_net_totals_tell(&totals);
+    return err;
 }
 
 void rn_net_worker_stop(struct rn_net_worker *w)

@@ -41,6 +41,19 @@ def a_big_file_leaves_whole_by_both_families(way):
 
 
 @behind.each_way
+def what_passed_is_told_in_the_end(way):
+    host, server = behind.two_nets()
+    sent = rig.random_file("sent", 100000)
+    behind.nginx(server, rig.workdir())
+
+    got = behind.run(host, ["curl", "-s", "-o", "/dev/null", behind.url(SERVER4, "sent")], "-vv", way=way).ok()
+    assert "runnel: tcp: 1 connections, 0 refused, 0 reset; " in got.err, got.err
+    down = int(got.err.split(" bytes up, ")[1].split()[0])
+    assert 100000 < down < 101000, down
+    assert "runnel: tcp.in_segs " in got.err, got.err
+
+
+@behind.each_way
 def a_closed_port_refuses_at_once(way):
     rig.need("curl")
     host, _ = behind.two_nets()
