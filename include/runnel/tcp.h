@@ -36,7 +36,7 @@ RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_s
 /* Bytes rn_tcp_write would take now. */
 RN_PUBLIC size_t rn_tcp_send_room(const struct rn_sock *sock);
 
-/* Copies in the controllers' names: "cubic" (default), "reno". Errors: NOT_FOUND. */
+/* Copies in the controllers' names: "cubic" (default), "reno", "bbr". Errors: NOT_FOUND. */
 RN_PUBLIC RN_MUST_USE int rn_tcp_set_congestion(struct rn_sock *sock, const char *name);
 RN_PUBLIC const char *rn_tcp_congestion(const struct rn_sock *sock);
 

@@ -6,7 +6,8 @@
 /* RFC 9293 §3.8.1: cwnd beyond any send buffer says nothing; the bound keeps sums of windows within 32 bits. */
 #define CWND_MAX_BYTES (1u << 30)
 
-static const struct rn_tcp_cc_ops *const controllers[] = { &rn_tcp_cubic, &rn_tcp_reno };
+static const struct rn_tcp_cc_ops *const controllers[] = { &rn_tcp_cubic, &rn_tcp_reno,
+                                                           &rn_tcp_bbr };
 
 static bool same_text(const char *a, const char *b)
 {
@@ -92,6 +93,10 @@ void rn_tcp_cc_restart_after_idle(struct rn_tcp *conn)
     uint32_t floor = rn_min_u32(cc->cwnd, rn_tcp_cc_initial_window(conn));
     uint32_t left = idle_ms;
 
+    if (cc->ops->on_restart != NULL) {
+        cc->ops->on_restart(conn);
+        return;
+    }
     if (rto_ms == 0 || idle_ms <= rto_ms)
         return;
     /* RFC 2861 §3.1: what the path once carried stays known. */

@@ -1,7 +1,9 @@
 #pragma once
 /*
- * Congestion controllers: const tables. A controller decides how cwnd grows and how far it falls; when it falls is
- * recovery.c's business. All windows are bytes, growth is by bytes acknowledged (RFC 3465), never by ACKs counted.
+ * Congestion controllers: const tables. There are two kinds. A loss-based one decides how cwnd grows and how far it
+ * falls; when it falls is recovery.c's business. One with .control holds a model of the path: it sets cwnd and the
+ * pacing rate itself on every ACK, in recovery too, and recovery only tells it what happens. All windows are bytes,
+ * growth is by bytes acknowledged (RFC 3465), never by ACKs counted.
  */
 #include "tcp/flight.h"
 
@@ -16,10 +18,25 @@ struct rn_tcp_cc_ops {
     /* Nothing was sent for a while, @idle_ns. May be NULL. */
     void (*on_idle)(struct rn_tcp *conn, int64_t idle_ns);
     size_t state_bytes; /* of conn->cc.state, allocated when first needed */
+    /* What only a model needs; loss-based controllers leave all of it NULL. ssthresh() is then no more than word of an
+     * episode that begins; undo() and on_recovered() that it is over. */
+    void (*control)(struct rn_tcp *conn, const struct rn_tcp_ack *ack);
+    /* @rec is lost; it is still in no list of the lost. */
+    void (*on_lost)(struct rn_tcp *conn, const struct rn_tcp_rec *rec);
+    /* The path marked packets (ECN), told once per window. */
+    void (*on_mark)(struct rn_tcp *conn);
+    void (*on_recovered)(struct rn_tcp *conn);
+    /* Data leaves while none is in flight. */
+    void (*on_restart)(struct rn_tcp *conn);
+    /* There is a new flight: what it counts (rate.delivered) starts at 0. */
+    void (*on_flight)(struct rn_tcp *conn);
+    /* Bytes per second; 0 not paced. */
+    uint64_t (*pacing_rate)(const struct rn_tcp *conn);
 };
 
 extern const struct rn_tcp_cc_ops rn_tcp_reno;
 extern const struct rn_tcp_cc_ops rn_tcp_cubic;
+extern const struct rn_tcp_cc_ops rn_tcp_bbr;
 
 /* By name; the default for NULL. NULL: not known. */
 const struct rn_tcp_cc_ops *rn_tcp_cc_find(const char *name);

@@ -1,5 +1,5 @@
 /* Life of a flight and of its records; which list a record is in, and the sums over them. */
-#include "tcp/flight.h"
+#include "tcp/cc.h"
 
 /* --- the flight ---------------------------------------------------------------------------------------------- */
 
@@ -31,7 +31,10 @@ struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn)
     flight->mdev_us = conn->rtt.rttvar_us;
     flight->rtt_round = flight->queue.start;
     flight->max_out_end = flight->queue.start;
+    flight->rate.app_limited = 1; /* it had nothing to send until now */
     conn->flight = flight;
+    if (conn->cc.ops->on_flight != NULL)
+        conn->cc.ops->on_flight(conn);
     return flight;
 }
 
@@ -279,6 +282,14 @@ void rn_tcp_rec_to_lost(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rn_list_insert_before(place_of_lost(flight, rec), &rec->link);
     flight->last_lost = rec;
     flight->lost_bytes += rn_tcp_rec_len(rec);
+}
+
+void rn_tcp_rec_lose(struct rn_tcp *conn, struct rn_tcp_rec *rec)
+{
+    conn->flight->rate.lost += rn_tcp_rec_len(rec);
+    if (conn->cc.ops->on_lost != NULL)
+        conn->cc.ops->on_lost(conn, rec);
+    rn_tcp_rec_to_lost(conn, rec);
 }
 
 static bool is_sacked(const struct rn_tcp_rec *rec)

@@ -57,11 +57,13 @@ struct rn_tcp_rec {
     uint8_t state;     /* enum rn_tcp_rec_state */
     uint8_t sent_more; /* retransmissions, saturating */
     bool is_app_limited;
-    int64_t sent_ns; /* last transmission */
-    /* Delivery rate snapshot of that moment (draft-cheng-iccrg-delivery-rate-estimation §3.2). */
+    uint32_t tx_in_flight; /* in flight when it left, itself included */
+    int64_t sent_ns;       /* last transmission */
+    /* Delivery rate snapshot of that moment (draft-ietf-ccwg-bbr §4.1.2.2). */
     int64_t first_sent_ns;
     int64_t delivered_ns;
     uint64_t delivered;
+    uint64_t lost;
 };
 
 /* RFC 8985 §5.2, §6.2. */
@@ -112,6 +114,7 @@ struct rn_tcp_recovery {
 
 struct rn_tcp_rate {
     uint64_t delivered; /* bytes, whole life of the flight */
+    uint64_t lost;      /* the same of bytes called lost, however often */
     int64_t delivered_ns;
     int64_t first_sent_ns;
     uint64_t
@@ -147,6 +150,7 @@ struct rn_tcp_flight {
     uint32_t max_out;   /* most bytes in flight during this round: is cwnd the limit? */
     rn_seq max_out_end;
     int64_t pace_ns;     /* next departure; 0 not paced yet */
+    int64_t cork_ns;     /* when a held partial segment may go; 0 none is held. Shares T_PACE */
     uint32_t avoid_rest; /* fraction of a byte that congestion avoidance is owed, times cwnd */
     uint32_t mdev_us;
     uint32_t mdev_max_us; /* within the present round trip */
@@ -187,8 +191,12 @@ struct rn_tcp_ack {
     int64_t snap_first_sent_ns;
     int64_t snap_delivered_ns;
     uint64_t snap_delivered;
+    uint64_t snap_lost;
+    uint32_t snap_in_flight;
     bool is_app_limited;
     bool has_newest;
+    uint32_t rate_bytes;       /* delivered since the newest segment delivered now was sent */
+    uint64_t rate_bytes_per_s; /* the sample; 0: none that could be trusted */
 };
 
 /* --- flight.c ---------------------------------------------------------------------------------------------- */
@@ -208,6 +216,8 @@ void rn_tcp_rec_to_flying(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 /* Lost after all not: back in front of all in flight, as what was lost was sent before them. */
 void rn_tcp_rec_found(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 void rn_tcp_rec_to_lost(struct rn_tcp *conn, struct rn_tcp_rec *rec);
+/* The same for what congestion lost, or seems to have: controllers hear of it. */
+void rn_tcp_rec_lose(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 /* Merges with SACKed neighbours; returns the record that now covers it. */
 struct rn_tcp_rec *rn_tcp_rec_to_sacked(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 /* The record that holds @seq, or the first after it; NULL if none. */
@@ -285,11 +295,15 @@ void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us);
 int64_t rn_tcp_rto_ns(const struct rn_tcp *conn);
 int64_t rn_tcp_rto_capped_ns(const struct rn_tcp *conn);
 
+/* @rec leaves; it does not count as in flight yet. */
 void rn_tcp_rate_sent(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 void rn_tcp_rate_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
                            const struct rn_tcp_rec *rec, uint32_t bytes);
-void rn_tcp_rate_sample(struct rn_tcp *conn, const struct rn_tcp_ack *ack);
+void rn_tcp_rate_sample(struct rn_tcp *conn, struct rn_tcp_ack *ack);
+/* Nothing waits to be sent although cwnd would let it: samples of what is sent next say little of the path. */
 void rn_tcp_rate_app_limited(struct rn_tcp *conn);
+/* The same without asking: the controller itself held back. */
+void rn_tcp_rate_mark_limited(struct rn_tcp *conn);
 /* Is there a departure time to wait for? Arms the timer if so. */
 bool rn_tcp_pace_holds(struct rn_tcp *conn);
 void rn_tcp_pace_sent(struct rn_tcp *conn, uint32_t bytes);

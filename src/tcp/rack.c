@@ -122,7 +122,7 @@ uint32_t rn_tcp_rack_detect(struct rn_tcp *conn)
             return newly_lost;
         }
         newly_lost += rn_tcp_rec_len(rec);
-        rn_tcp_rec_to_lost(conn, rec);
+        rn_tcp_rec_lose(conn, rec);
     }
     rn_tcp_timers_reorder_stop(conn);
     return newly_lost;

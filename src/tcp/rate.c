@@ -1,10 +1,11 @@
 /*
- * Delivery rate samples (draft-cheng-iccrg-delivery-rate-estimation): bytes delivered over the longer of the time in
- * which they were sent and that in which they were acknowledged. And pacing: a departure time per connection.
+ * Delivery rate samples (draft-ietf-ccwg-bbr §4.1): bytes delivered over the longer of the time in which they were sent
+ * and that in which they were acknowledged. And pacing: a departure time per connection.
  */
 #include "tcp/cc.h"
 
-#define PACE_BURST_NS RN_NS_PER_MS /* a departure carries what the rate allows in this time */
+/* A departure carries what the rate allows in this time; and timers that fire late by so much cost no throughput. */
+#define PACE_BURST_NS RN_NS_PER_MS
 
 /* --- samples -------------------------------------------------------------------------------------------------------- */
 
@@ -21,6 +22,8 @@ void rn_tcp_rate_sent(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rec->first_sent_ns = rate->first_sent_ns;
     rec->delivered_ns = rate->delivered_ns;
     rec->delivered = rate->delivered;
+    rec->lost = rate->lost;
+    rec->tx_in_flight = rn_tcp_pipe(conn) + rn_tcp_rec_len(rec);
     rec->is_app_limited = rate->app_limited != 0;
 }
 
@@ -40,39 +43,46 @@ void rn_tcp_rate_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
     ack->snap_first_sent_ns = rec->first_sent_ns;
     ack->snap_delivered_ns = rec->delivered_ns;
     ack->snap_delivered = rec->delivered;
+    ack->snap_lost = rec->lost;
+    ack->snap_in_flight = rec->tx_in_flight;
     ack->is_app_limited = rec->is_app_limited;
 }
 
-void rn_tcp_rate_sample(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
+void rn_tcp_rate_sample(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
     struct rn_tcp_rate *rate = &conn->flight->rate;
     int64_t interval_ns;
-    uint64_t bytes_per_s;
 
     if (rate->app_limited != 0 && rate->delivered > rate->app_limited)
         rate->app_limited = 0;
     if (!ack->has_newest)
         return;
     rate->first_sent_ns = ack->newest_sent_ns;
+    ack->rate_bytes = rn_sat_u32(rate->delivered - ack->snap_delivered);
     interval_ns = rn_max_i64(ack->newest_sent_ns - ack->snap_first_sent_ns,
                              ack->now_ns - ack->snap_delivered_ns);
     /* Shorter than any round trip: ACKs were compressed, the quotient would be noise. */
     if (interval_ns <= 0 || interval_ns / RN_NS_PER_US < conn->rtt.min_us)
         return;
-    bytes_per_s = (rate->delivered - ack->snap_delivered) * 1000000 /
-                  rn_max_u64((uint64_t)(interval_ns / 1000), 1);
-    if (!ack->is_app_limited || bytes_per_s >= rate->bytes_per_s) {
-        rate->bytes_per_s = bytes_per_s;
+    ack->rate_bytes_per_s =
+        (uint64_t)ack->rate_bytes * 1000000 / rn_max_u64((uint64_t)(interval_ns / 1000), 1);
+    if (!ack->is_app_limited || ack->rate_bytes_per_s >= rate->bytes_per_s) {
+        rate->bytes_per_s = ack->rate_bytes_per_s;
         rate->is_sample_app_limited = ack->is_app_limited;
     }
 }
 
+void rn_tcp_rate_mark_limited(struct rn_tcp *conn)
+{
+    struct rn_tcp_rate *rate = &conn->flight->rate;
+
+    rate->app_limited = rn_max_u64(rate->delivered + rn_tcp_pipe(conn), 1);
+}
+
 void rn_tcp_rate_app_limited(struct rn_tcp *conn)
 {
-    struct rn_tcp_flight *flight = conn->flight;
-
-    if (rn_tcp_pipe(conn) < conn->cc.cwnd && rn_list_is_empty(&flight->lost))
-        flight->rate.app_limited = rn_max_u64(flight->rate.delivered + flight->pipe, 1);
+    if (rn_tcp_pipe(conn) < conn->cc.cwnd && rn_list_is_empty(&conn->flight->lost))
+        rn_tcp_rate_mark_limited(conn);
 }
 
 /* --- pacing --------------------------------------------------------------------------------------------------------- */
@@ -81,8 +91,11 @@ void rn_tcp_rate_app_limited(struct rn_tcp *conn)
 uint64_t rn_tcp_pacing_rate(const struct rn_tcp *conn)
 {
     uint64_t limit = rn_tcp_cold_get(conn)->max_pacing_rate;
+    uint64_t rate = conn->cc.ops->pacing_rate == NULL ? 0 : conn->cc.ops->pacing_rate(conn);
 
-    return limit == UINT64_MAX ? 0 : limit;
+    if (limit == UINT64_MAX)
+        return rate;
+    return rate == 0 ? limit : rn_min_u64(rate, limit);
 }
 
 uint32_t rn_tcp_pace_quantum(const struct rn_tcp *conn)
@@ -109,9 +122,12 @@ void rn_tcp_pace_sent(struct rn_tcp *conn, uint32_t bytes)
 {
     struct rn_tcp_flight *flight = conn->flight;
     uint64_t rate = rn_tcp_pacing_rate(conn);
+    int64_t least_ns = rn_tcp_now_ns(conn) - PACE_BURST_NS;
 
     if (rate == 0)
         return;
-    flight->pace_ns = rn_max_i64(flight->pace_ns, rn_tcp_now_ns(conn)) +
-                      (int64_t)((uint64_t)bytes * (uint64_t)RN_NS_PER_S / rate);
+    /* After a pause there is no lateness to make up. */
+    if (flight->pace_ns < least_ns)
+        flight->pace_ns = rn_tcp_now_ns(conn);
+    flight->pace_ns += (int64_t)((uint64_t)bytes * (uint64_t)RN_NS_PER_S / rate);
 }

@@ -19,6 +19,12 @@ static bool is_reducing(const struct rn_tcp *conn)
     return conn->cc.ca_state == RN_TCP_CA_CWR || conn->cc.ca_state == RN_TCP_CA_RECOVERY;
 }
 
+/* It sets cwnd itself: no PRR, no ssthresh. */
+static bool has_model(const struct rn_tcp *conn)
+{
+    return conn->cc.ops->control != NULL;
+}
+
 /* The window in which the last reduction was made is still being acknowledged. */
 static bool is_in_episode(const struct rn_tcp *conn)
 {
@@ -101,7 +107,8 @@ void rn_tcp_recovery_on_loss(struct rn_tcp *conn)
     if (conn->cc.ca_state == RN_TCP_CA_RECOVERY || conn->cc.ca_state == RN_TCP_CA_LOSS)
         return;
     enter_recovery(conn, 0);
-    conn->cc.cwnd = rn_tcp_pipe(conn) + conn->snd.mss; /* the fast retransmit itself */
+    if (!has_model(conn))
+        conn->cc.cwnd = rn_tcp_pipe(conn) + conn->snd.mss; /* the fast retransmit itself */
 }
 
 /* --- leaving and undoing ----------------------------------------------------------------------------------------------- */
@@ -119,7 +126,9 @@ static void leave(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
 
-    if (is_reducing(conn))
+    if (has_model(conn))
+        conn->cc.ops->on_recovered(conn);
+    else if (is_reducing(conn))
         conn->cc.cwnd = conn->cc.ssthresh;
     if (conn->cc.ca_state != RN_TCP_CA_CWR)
         rn_tcp_rack_recovered(conn);
@@ -229,7 +238,7 @@ static void lose_head(struct rn_tcp *conn)
         return;
     if (rn_tcp_rec_len(rec) > rec->mss)
         (void)rn_tcp_rec_split(conn, rec, rn_seq_add(rec->seq, rec->mss));
-    rn_tcp_rec_to_lost(conn, rec);
+    rn_tcp_rec_lose(conn, rec);
 }
 
 /* A duplicate ACK stands for a segment that has left the network, whichever it was. */
@@ -330,7 +339,9 @@ static void grow_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 
 static void adjust_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
-    if (is_reducing(conn))
+    if (has_model(conn))
+        conn->cc.ops->control(conn, ack);
+    else if (is_reducing(conn))
         reduce_by_delivery(conn, ack);
     else
         grow_window(conn, ack);
@@ -373,6 +384,8 @@ static void note_ecn(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
     if (!ack->is_ece || is_in_episode(conn) || conn->flight->n_recs == 0)
         return;
     enter_cwr(conn, ack->delivered);
+    if (has_model(conn))
+        conn->cc.ops->on_mark(conn);
     conn->cc.ecn |= RN_TCP_ECN_CWR;
 }
 
@@ -403,6 +416,8 @@ void rn_tcp_recovery_on_ack(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
     if (try_undo(conn, ack)) {
         (void)rn_tcp_rack_detect(conn);
+        if (has_model(conn))
+            conn->cc.ops->control(conn, ack);
         return;
     }
     find_losses(conn, ack);
@@ -449,13 +464,13 @@ static void lose_by_timeout(struct rn_tcp *conn)
 
     forget_sacks(conn);
     if (head->state == RN_TCP_REC_FLYING)
-        rn_tcp_rec_to_lost(conn, head);
+        rn_tcp_rec_lose(conn, head);
     while ((node = rn_list_first(&flight->sent)) != NULL) {
         struct rn_tcp_rec *rec = rn_list_entry(node, struct rn_tcp_rec, link);
 
         if (has_sack(conn) && flight->rack.has_sample && rn_tcp_rack_left_ns(conn, rec) > 0)
             break;
-        rn_tcp_rec_to_lost(conn, rec);
+        rn_tcp_rec_lose(conn, rec);
     }
 }
 

@@ -159,6 +159,19 @@ static void note_below(struct rn_tcp *conn, struct rn_tcp_flight *flight, uint32
     below->ticket = rn_nic_ticket(conn->flow.nic);
 }
 
+static uint32_t super_bytes(const struct rn_tcp *conn)
+{
+    uint32_t mss = conn->snd.mss;
+    uint32_t most = SUPER_MAX_BYTES;
+    const struct rn_nic *nic = conn->flow.nic;
+
+    if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
+        most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
+    /* Two segments at least, as Linux's tcp_min_tso_segs: one would have every second one acknowledged alone. */
+    most = rn_min_u32(most, rn_max_u32(rn_tcp_pace_quantum(conn), 2 * mss));
+    return rn_max_u32(most - most % mss, mss);
+}
+
 /* --- retransmission -------------------------------------------------------------------------------------------------- */
 
 static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
@@ -168,10 +181,11 @@ static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rec->mss = conn->snd.mss;
     rec->sent_more = rn_sat_u8((uint64_t)rec->sent_more + 1);
     rec->segs = (len + rec->mss - 1) / rec->mss;
-    rn_tcp_rec_to_flying(conn, rec);
     rn_tcp_rate_sent(conn, rec);
+    rn_tcp_rec_to_flying(conn, rec);
     conn->count.retrans += rec->segs;
     rn_tcp_recovery_retransmitted(conn, rec->seq, len);
+    rn_tcp_pace_sent(conn, len);
     note_below(conn, conn->flight, len);
     rn_tcp_timers_data_sent(conn);
 }
@@ -222,7 +236,7 @@ static bool send_lost(struct rn_tcp *conn)
         conn->cc.is_cwnd_limited = true;
         return false;
     }
-    return rn_tcp_retransmit(conn, rec, room);
+    return rn_tcp_retransmit(conn, rec, rn_min_u32(room, super_bytes(conn)));
 }
 
 /* --- new data ---------------------------------------------------------------------------------------------------------- */
@@ -251,19 +265,6 @@ static uint32_t cut_to_window(const struct rn_tcp *conn, uint32_t len)
     if (len >= mss)
         return len - len % mss;
     return len >= rn_max_u32(conn->snd.wnd_max / 2, 1) ? len : 0;
-}
-
-static uint32_t super_bytes(const struct rn_tcp *conn)
-{
-    uint32_t mss = conn->snd.mss;
-    uint32_t most = SUPER_MAX_BYTES;
-    const struct rn_nic *nic = conn->flow.nic;
-
-    if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
-        most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
-    /* Two segments at least, as Linux's tcp_min_tso_segs: one would have every second one acknowledged alone. */
-    most = rn_min_u32(most, rn_max_u32(rn_tcp_pace_quantum(conn), 2 * mss));
-    return rn_max_u32(most - most % mss, mss);
 }
 
 /* A packet references a few buffers only: many small writes make a shorter super-segment, still of whole segments. */
@@ -333,6 +334,7 @@ static void sent_new(struct rn_tcp *conn, const struct rn_tcp_out *out)
         flight->has_small = true;
     }
     flight->is_cork_over = false;
+    flight->cork_ns = 0;
     note_below(conn, flight, out->len);
     note_out(conn, flight);
     rn_tcp_recovery_sent(conn, out->len);

@@ -113,10 +113,17 @@ static void fire_delack(struct rn_tcp *conn)
     rn_tcp_want_output(conn);
 }
 
+/* Departures and the cork share a timer: whichever is nearer. */
 static void fire_pace(struct rn_tcp *conn)
 {
-    if (conn->flight != NULL)
-        conn->flight->is_cork_over = true;
+    struct rn_tcp_flight *flight = conn->flight;
+
+    if (flight != NULL && flight->cork_ns > rn_tcp_now_ns(conn)) {
+        arm(conn, RN_TCP_T_PACE, flight->cork_ns);
+    } else if (flight != NULL && flight->cork_ns != 0) {
+        flight->is_cork_over = true;
+        flight->cork_ns = 0;
+    }
     rn_tcp_want_output(conn);
 }
 
@@ -370,11 +377,18 @@ void rn_tcp_timers_linger(struct rn_tcp *conn, int64_t until_ns)
 
 void rn_tcp_timers_pace(struct rn_tcp *conn, int64_t departure_ns)
 {
-    arm(conn, RN_TCP_T_PACE, departure_ns);
+    int64_t cork_ns = conn->flight->cork_ns;
+
+    arm(conn, RN_TCP_T_PACE, cork_ns == 0 ? departure_ns : rn_min_i64(departure_ns, cork_ns));
 }
 
 void rn_tcp_timers_cork(struct rn_tcp *conn)
 {
+    struct rn_tcp_flight *flight = conn->flight;
+
+    if (flight->cork_ns != 0)
+        return;
+    flight->cork_ns = rn_tcp_now_ns(conn) + CORK_NS;
     if (conn->due[RN_TCP_T_PACE] == 0)
-        arm_in(conn, RN_TCP_T_PACE, CORK_NS);
+        arm(conn, RN_TCP_T_PACE, flight->cork_ns);
 }

@@ -44,6 +44,7 @@ static const struct symbol symbols[] = {
     { "SOL_IPV6", IPPROTO_IPV6 },
     S(SO_REUSEADDR),
     S(SO_REUSEPORT),
+    S(SO_MAX_PACING_RATE),
     S(SO_SNDBUF),
     S(SO_RCVBUF),
     S(SO_ERROR),
