@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Goodput over bad links: our TCP in virtual time beside Linux's CUBIC in real time, through the same dev/impair.
 
-usage: goodput.py [--seconds N] [--rounds N] [--build DIR]
+usage: goodput.py [--seconds N] [--rounds N] [--cc NAME[,NAME]] [--build DIR]
 
 Linux: two namespaces joined by TUNs and impair_box, one iperf3 stream; all links and rounds run beside each other, since
 none of them needs much of a core. Ours: tests/sim/goodput.c, the same parameters, as many seeds as rounds.
 """
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -56,9 +57,10 @@ def linux(args):
     return found
 
 
-def ours(args, name):
+def ours(args, name, controller):
     impair, mtu = LINKS[name]
-    ran = rig.run([f"{args.build}/tests/sim/goodput", impair, mtu, args.seconds, args.rounds], seconds=600).ok()
+    ran = rig.run([f"{args.build}/tests/sim/goodput", impair, mtu, args.seconds, args.rounds, controller],
+                  seconds=600).ok()
     return [float(word) for word in ran.out.split(" mean ")[0].split()]
 
 
@@ -66,15 +68,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--cc", default="cubic", help="our controllers; Linux's is always cubic")
     parser.add_argument("--build", default=str(ROOT / "build"))
     args = parser.parse_args()
     rig.need("iperf3")
     with rig.scratch():
         found = linux(args)
-        for name in LINKS:
-            us, them = ours(args, name), found[name]
+        for name, controller in itertools.product(LINKS, args.cc.split(",")):
+            us, them = ours(args, name, controller), found[name]
             ratio = (sum(us) / len(us)) / (sum(them) / len(them))
-            print(f"{name}: runnel {sum(us) / len(us):.2f} Mbit/s ({min(us):.2f} to {max(us):.2f}), "
+            print(f"{name}: {controller} of runnel {sum(us) / len(us):.2f} Mbit/s ({min(us):.2f} to {max(us):.2f}), "
                   f"Linux {sum(them) / len(them):.2f} ({min(them):.2f} to {max(them):.2f}): {ratio:.2f}")
 
 

@@ -54,6 +54,13 @@ static void fail(struct sim_end *end, int error)
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */
 
+static void choose_controller(struct sim_world *w, struct sim_end *end)
+{
+    static const char *const names[] = { "cubic", "cubic", "reno", "bbr" };
+
+    (void)!rn_tcp_set_congestion(end->sock, names[sim_below(w, RN_ARRAY_LEN(names))]);
+}
+
 static void shut(struct sim_end *end)
 {
     if (end->is_shut)
@@ -89,6 +96,8 @@ static void write_some(struct sim_end *end)
             return;
         }
         end->written += (uint64_t)took;
+        if (sim_chance(end->conn->world, 1))
+            choose_controller(end->conn->world, end); /* in full flight */
     }
     if (!end->is_over)
         shut(end);
@@ -205,11 +214,17 @@ static void set_options(struct sim_world *w, struct sim_end *end)
         int64_t value;
         unsigned percent;
     } some[] = {
-        { RN_TCP_NODELAY, 1, 30 },         { RN_TCP_CORK, 1, 5 },
-        { RN_TCP_QUICKACK, 1, 10 },        { RN_SO_SNDBUF, 8192, 5 },
-        { RN_SO_RCVBUF, 4096, 5 },         { RN_SO_RCVBUF, 65536, 5 },
-        { RN_TCP_MAXSEG, 600, 3 },         { RN_TCP_WINDOW_CLAMP, 3000, 3 },
+        { RN_TCP_NODELAY, 1, 30 },
+        { RN_TCP_CORK, 1, 5 },
+        { RN_TCP_QUICKACK, 1, 10 },
+        { RN_SO_SNDBUF, 8192, 5 },
+        { RN_SO_RCVBUF, 4096, 5 },
+        { RN_SO_RCVBUF, 65536, 5 },
+        { RN_TCP_MAXSEG, 600, 3 },
+        { RN_TCP_WINDOW_CLAMP, 3000, 3 },
         { RN_TCP_NOTSENT_LOWAT, 4096, 5 },
+        { RN_TCP_MAX_PACING_RATE, 200000, 5 },
+        { RN_TCP_ECN, 1, 40 },
     };
 
     for (size_t i = 0; i < RN_ARRAY_LEN(some); i++) {
@@ -220,8 +235,7 @@ static void set_options(struct sim_world *w, struct sim_end *end)
     (void)!rn_sock_set_opt(end->sock, RN_SO_KEEPALIVE, 1);
     (void)!rn_sock_set_opt(end->sock, RN_TCP_KEEPIDLE_NS, 60 * RN_NS_PER_S);
     (void)!rn_sock_set_opt(end->sock, RN_TCP_KEEPINTVL_NS, 20 * RN_NS_PER_S);
-    if (sim_chance(w, 25))
-        (void)!rn_tcp_set_congestion(end->sock, "reno");
+    choose_controller(w, end);
 }
 
 static void begin(struct sim_end *end)

@@ -122,6 +122,27 @@ static struct rn_pkt *meddle(struct sim_box *box, struct rn_pkt *pkt)
     return ret;
 }
 
+/* Marks what is ECN-capable, or makes all of it incapable; sums stay right or wrong as they were. */
+static void touch_ecn(struct sim_box *box, struct rn_pkt *pkt)
+{
+    bool is_marked = rn_rand_below(&box->rand, MILLION) < box->opts.ce_ppm;
+    uint8_t *ip = (is_marked || box->opts.bleaches_ecn) && pkt->len >= RN_IPV4_HDR_BYTES
+                      ? rn_pkt_own_front(pkt, rn_min_size(pkt->len, RN_PKT_HEAD_BYTES))
+                      : NULL;
+    unsigned shift = ip != NULL && ip[0] >> 4 == 6 ? 4 : 0;
+    uint16_t before;
+
+    if (ip == NULL || (ip[1] >> shift & RN_IP_ECN_MASK) == RN_ECN_NONE)
+        return;
+    before = rn_get_be16(ip);
+    if (box->opts.bleaches_ecn)
+        ip[1] &= (uint8_t) ~(RN_IP_ECN_MASK << shift);
+    else
+        ip[1] |= (uint8_t)(RN_ECN_CE << shift);
+    if (shift == 0)
+        rn_put_be16(ip + 10, rn_checksum_update16(rn_get_be16(ip + 10), before, rn_get_be16(ip)));
+}
+
 /* --- hostility ------------------------------------------------------------------------------------------------------ */
 
 /*
@@ -211,6 +232,7 @@ static void suffer(struct sim_box *box, unsigned way, struct rn_pkt *pkt, struct
     pkt = meddle(box, pkt);
     if (pkt == NULL)
         return;
+    touch_ecn(box, pkt);
     if (episode == NULL) {
         rn_pktq_push(to, pkt);
         return;

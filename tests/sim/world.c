@@ -9,7 +9,12 @@
 
 #define LIMIT_NS (36000 * RN_NS_PER_S)
 
-enum { POOL_MAX_BYTES = 128 << 20, SEGMENTS_MAX = 20000 };
+enum {
+    POOL_MAX_BYTES = 128 << 20,
+    SEGMENTS_MAX = 20000,
+    STILL_MAX =
+        1000000, /* turns at one and the same time: somebody asks for a turn and does nothing in it */
+};
 
 static const struct rn_protos protos = {
     .l3 = { &rn_ipv4_ops, &rn_ipv6_ops },
@@ -110,6 +115,8 @@ static void choose_box(struct sim_world *w, struct sim_box_opts *o, int64_t span
         o->hole_bytes = 1280 + sim_below(w, 200);
         o->hole_ns = w->turn.now_ns + (int64_t)rn_rand_below(&w->rand, (uint64_t)span_ns);
     }
+    o->ce_ppm = some_ppm(w, 30, 200000);
+    o->bleaches_ecn = sim_chance(w, 5);
     o->hostile_ppm = some_ppm(w, 50, 30000);
     o->forges_syns = !w->is_gentle;
 }
@@ -307,15 +314,19 @@ static void check_hang(struct sim_world *w, const struct sim_conn *conn)
 static void world_pass(struct sim_world *w)
 {
     int64_t next_ns = w->turn.now_ns;
+    unsigned n_still = 0;
 
-    while (next_ns != INT64_MAX && next_ns < LIMIT_NS) {
+    while (next_ns != INT64_MAX && next_ns < LIMIT_NS && n_still < STILL_MAX) {
+        n_still = next_ns == w->turn.now_ns ? n_still + 1 : 0;
         turn_at(w, next_ns);
         disasters(w);
         next_ns = rn_turn_deadline_ns(&w->turn);
     }
     for (unsigned i = 0; i < w->n_conns && w->n_open != 0; i++)
         check_hang(w, &w->conns[i]);
-    if (next_ns != INT64_MAX)
+    if (n_still == STILL_MAX)
+        sim_wrong(w, NULL, "time stands still");
+    else if (next_ns != INT64_MAX)
         sim_wrong(w, NULL, "it never becomes quiet");
 }
 
