@@ -39,8 +39,8 @@ check-san: packages-test build-san/build.ninja ## the same tests under AddressSa
 soak: packages-test build ## the network tests with the sizes and times of the real world: 1 GiB files, a minute of noise
 	@RN_LONG=1 tools/run-tests.py --suite netns --patience 4 $(BUILD)
 
-bench: packages-bench build ## compare with pasta and slirp4netns; ARGS= are handed on (see bench/README.md)
-	@bench/bench.py --runnel $(BUILD)/runnel $(ARGS)
+bench: packages-bench build ## compare with peers and limits; ARGS='--only m3 --rounds 3' are handed on (bench/README.md)
+	@bench/bench.py --build $(BUILD) $(ARGS)
 
 fuzz: packages-test build-fuzz/build.ninja ## fuzz one target (T=name) or all, SEC=60 seconds each
 	@ninja -C build-fuzz fuzzers

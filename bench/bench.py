@@ -1,174 +1,225 @@
 #!/usr/bin/env python3
-"""Measures runnel beside pasta, slirp4netns and the kernel itself, in networks made for the purpose.
+"""Measures runnel beside its peers and beside the limits, in networks made for the purpose. See bench/README.md.
 
-usage: bench.py [--runnel FILE] [--rounds N] [--seconds S] [--peers A,B] [--mtu N,N] [--tests up1,down1,up8,down8]
-                [--json FILE] [--busy-ok]
+usage: bench.py [--build DIR] [--only m1,m3] [--cases up1,rr] [--peers A,B] [--mtu N,N] [--rounds N] [--seconds S]
+                [--json FILE] [--chart FILE] [--busy-ok] [--list]
 
 Peers take turns in every round, in random order, so that a noisy minute of the machine hits all of them. Figures are
-medians over the rounds, with the least and the greatest; nothing is thrown away.
+medians over the rounds, with quartiles; nothing is thrown away.
 """
 import argparse
-import collections
 import json
 import os
 import pathlib
 import random
-import statistics
+import subprocess
 import sys
 import time
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "netns"))
 
-import measure  # noqa: E402
+import build_peers  # noqa: E402
+import chart  # noqa: E402
+import machine  # noqa: E402
+import measures  # noqa: E402
+import networks  # noqa: E402
+import pairs  # noqa: E402
 import peers  # noqa: E402
+import results as tell  # noqa: E402
 import rig  # noqa: E402
 
 BUSY = 0.15  # share of all cores in use by others, above which figures mean little
 ORDER_SEED = 1
+FAILURES = (AssertionError, ValueError, KeyError, OSError, subprocess.SubprocessError, networks.Stalled)
+SCHEMA = "runnel.bench/1"  # bench/bench.schema.json
 
 
 def parse_arguments():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--runnel", default=str(ROOT / "build" / "runnel"), help="the program under test")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=int, default=2, help="of one measurement")
-    options.add_argument("--peers", default="kernel,pasta,slirp4netns,runnel")
-    options.add_argument("--mtu", default="1500,65520", help="inside, at the client")
-    options.add_argument("--tests", default=",".join(measure.TESTS))
-    options.add_argument("--json", default=str(ROOT / "build" / "bench.json"), help="where every single figure goes")
+    options.add_argument("--build", default=str(ROOT / "build"), help="where runnel and the load programs were built")
+    options.add_argument("--only", default="", help="measures: m1 to m8, comma between them")
+    options.add_argument("--cases", default="", help="by name, or its first word: up1,rr,idle")
+    options.add_argument("--kinds", default="", help="relay, own, pair, forward")
+    options.add_argument("--mtu", default="", help="inside, at the client")
+    options.add_argument("--peers", default="", help="by name; all who are here if not said")
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    options.add_argument("--json", default="", help="where every single figure goes (bench.json of the build)")
+    options.add_argument("--chart", default="", help="where the picture goes (bench.svg of the build)")
     options.add_argument("--busy-ok", action="store_true", help="measure although others use this machine")
+    options.add_argument("--list", action="store_true", help="tell cases and peers, measure nothing")
     chosen = options.parse_args()
-    chosen.runnel = os.path.abspath(chosen.runnel)
+    chosen.build = os.path.abspath(chosen.build)
+    chosen.json = chosen.json or f"{chosen.build}/bench.json"
+    chosen.chart = chosen.chart or f"{chosen.build}/bench.svg"
     return chosen
 
 
 def refuse_if_busy(busy_ok):
-    share = measure.busy_share()
+    share = machine.busy_share()
     if share > BUSY:
         print(f"bench: {share:.0%} of this machine is in use by others; figures would mean little", file=sys.stderr)
         if not busy_ok:
             sys.exit("hint: wait, or say --busy-ok (make bench ARGS=--busy-ok)")
 
 
-def choose_peers(chosen):
-    """The peers asked for that this machine has; says why others are missing."""
-    known = {peer.name: peer for peer in (peers.Kernel(), peers.Pasta("pasta"), peers.Slirp4netns("slirp4netns"),
-                                          peers.Runnel(chosen.runnel))}
-    present = []
-    for name in chosen.peers.split(","):
-        if name not in known:
-            sys.exit(f"bench: no peer is called {name}; known: {', '.join(known)}")
-        reason = known[name].missing()
+def choose_cases(chosen):
+    def is_in(words, *names):
+        return not words or any(name in words.split(",") for name in names)
+
+    found = [case for case in measures.all_cases()
+             if is_in(chosen.only, case.measure) and is_in(chosen.cases, case.name, case.name.split(",")[0].split()[0])
+             and is_in(chosen.mtu, str(case.mtu)) and is_in(chosen.kinds, case.kind)]
+    return found or sys.exit("bench: no such case (bench.py --list tells all)")
+
+
+def tools_of(build):
+    return types.SimpleNamespace(load_client=f"{build}/bench/load_client", load_server=f"{build}/bench/load_server",
+                                 impair_box=f"{build}/tests/sim/impair_box")
+
+
+def all_peers(build):
+    programs = build_peers.build(build_peers.BUILDERS, f"{build}/bench/peers")
+    runnel = f"{build}/runnel"
+    debian = build_peers.debian_version
+    return [
+        peers.Kernel(),
+        peers.OurProgram("floor", f"{build}/bench/floor", (peers.RELAY,)),
+        peers.Forwarder("floor", f"{build}/bench/forward", ["bare"]),
+        peers.Pasta(), peers.Slirp4netns(),
+        peers.ManyInOne("gvisor", programs["gvisor"], (peers.RELAY, peers.OWN), debian("golang-gvisor-gvisor-dev")),
+        peers.OurProgram("lwip", programs["lwip"], (peers.OWN,), debian("liblwip-dev")),
+        peers.OurProgram("smoltcp", programs["smoltcp"], (peers.OWN,)),
+        peers.RunnelRelay(runnel), peers.RunnelRelay(runnel, "veth"),
+        peers.OurProgram("runnel", f"{build}/bench/own_runnel", (peers.OWN,)),
+        peers.Forwarder("runnel", f"{build}/bench/forward", ["p2p"]),
+        *pairs.all_pairs(build, programs),
+    ]
+
+
+def choose_peers(chosen, cases):
+    """The peers this machine has that have a part in these cases; (present, [{peer, kind, reason}])."""
+    wanted = chosen.peers.split(",") if chosen.peers else []
+    kinds = {case.kind for case in cases}
+    known = all_peers(chosen.build)
+    for name in wanted:
+        if name not in {peer.name for peer in known}:
+            sys.exit(f"bench: no peer is called {name}; known: {', '.join(sorted({peer.name for peer in known}))}")
+    present, skipped = [], []
+    for peer in known:
+        if (wanted and peer.name not in wanted) or not kinds.intersection(peer.kinds):
+            continue
+        reason = peer.missing()
         if reason:
-            print(f"skipped {name}: {reason}")
+            skipped.append({"peer": peer.name, "kinds": sorted(kinds.intersection(peer.kinds)), "reason": reason})
         else:
-            present.append(known[name])
-    return present
+            present.append(peer)
+    return present, skipped
 
 
-def run_rounds(chosen, present):
+def sessions_of(cases, present):
+    """(peer, kind, mtu, cases): what is started once and then measured in all its cases."""
+    keys = list(dict.fromkeys(case.key for case in cases))
+    sessions = []
+    for peer in present:
+        for key in keys:
+            mine = [case for case in cases if case.key == key and peer.name not in case.skips]
+            if key[0] in peer.kinds and mine:
+                sessions.append((peer, key[0], key[1], mine))
+    return sessions
+
+
+def measure_session(session, tools, seconds):
+    """Yields (case, figures or {"failed": reason})."""
+    peer, kind, mtu, cases = session
+    with rig.scratch():
+        try:
+            bench = peer.start(kind, mtu, tools)
+            rig.wait_until(lambda: rig.run(bench.inside(["ip", "-4", "route", "get", bench.address])).status == 0,
+                           "the client has a route") if bench.address else None
+        except FAILURES as failure:
+            yield from ((case, {"failed": _first_line(failure)}) for case in cases)
+            return
+        for case in cases:
+            try:
+                yield case, case.run(bench, tools, seconds)
+            except rig.Skip:
+                continue  # said once, in choose_peers or by the case
+            except FAILURES as failure:
+                yield case, {"failed": _first_line(failure)}
+
+
+def _first_line(failure):
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]
+
+
+def run_rounds(chosen, sessions, tools, numbers):
     """Every figure of every round, as a flat list."""
     order = random.Random(ORDER_SEED)
-    pairs = [(peer, int(mtu)) for peer in present for mtu in chosen.mtu.split(",")]
-    results = []
+    found = []
     for number in range(1, chosen.rounds + 1):
-        order.shuffle(pairs)
-        for peer, mtu in pairs:
-            print(f"\rround {number} of {chosen.rounds}: {peer.name} at MTU {mtu}        ", end="", file=sys.stderr)
-            try:
-                for test, figures in measure.measure_peer(peer, mtu, chosen.tests.split(","), chosen.seconds):
-                    results.append({"peer": peer.name, "mtu": mtu, "test": test, "round": number, **figures})
-            except (AssertionError, ValueError, OSError) as failure:
-                print(f"\n{peer.name} at MTU {mtu} failed: {failure}", file=sys.stderr)
-                results += [{"peer": peer.name, "mtu": mtu, "test": test, "round": number, "failed": str(failure)}
-                            for test in chosen.tests.split(",")]
+        order.shuffle(sessions)
+        for done, session in enumerate(sessions):
+            peer, kind, mtu, cases = session
+            print(f"\rround {number} of {chosen.rounds}, {done + 1} of {len(sessions)}: {peer.name}, {kind}, MTU {mtu}"
+                  f"{' ' * 20}", end="", file=sys.stderr)
+            for case, figures in measure_session(session, tools, chosen.seconds):
+                found.append({"measure": case.measure, "kind": kind, "case": case.name, "mtu": mtu, "peer": peer.name,
+                              "round": number, "number": numbers[case], "figures": list(case.figures), **figures})
     print(file=sys.stderr)
-    return results
+    return found
 
 
-def median_of(rows, key):
-    values = [row[key] for row in rows if row.get(key) is not None]
-    return statistics.median(values) if values else None
-
-
-def shown(value, form):
-    return format(value, form) if value is not None else "-"
-
-
-def print_table(results, mtu, test):
-    groups = collections.defaultdict(list)
-    for row in results:
-        if (row["mtu"], row["test"]) == (mtu, test):
-            groups[row["peer"]].append(row)
-    print(f"\n{test}, MTU {mtu} inside")
-    print(f"  {'':12} {'Gbit/s':>8} {'least..most':>16} {'CPU s/GiB':>10} {'user':>5} {'MiB':>6} {'stalls':>6} {'n':>3}")
-    ranked = sorted(groups.items(), key=lambda item: -(median_of(item[1], "gbit_per_s") or 0))
-    for name, all_rows in ranked:
-        rows = [row for row in all_rows if "failed" not in row]
-        if not rows:
-            print(f"  {name:12} failed in every round")
-            continue
-        rates = [row["gbit_per_s"] for row in rows]
-        spent = sum(row["cpu_user_s"] + row["cpu_system_s"] for row in rows)
-        user = sum(row["cpu_user_s"] for row in rows) / spent if spent else 0
-        print(f"  {name:12} {statistics.median(rates):8.2f} {f'{min(rates):.2f}..{max(rates):.2f}':>16} "
-              f"{shown(median_of(rows, 'cpu_s_per_gib'), '.3f'):>10} {user:5.0%} "
-              f"{median_of(rows, 'rss_kib') / 1024:6.1f} {sum(row['stalled'] for row in rows):6} {len(rows):3}")
-
-
-def paired_ratios(results, mtu, test):
-    """runnel's throughput over the best peer's of the same round, sorted."""
-    ratios = []
-    for number in {row["round"] for row in results}:
-        rate = {row["peer"]: row.get("gbit_per_s", 0) for row in results
-                if (row["mtu"], row["test"], row["round"]) == (mtu, test, number)}
-        others = [value for name, value in rate.items() if name not in ("runnel", "kernel")]
-        if "runnel" in rate and others and max(others) > 0:
-            ratios.append(rate["runnel"] / max(others))
-    return sorted(ratios)
-
-
-def print_ratios(results):
-    rows = []
-    for mtu, test in dict.fromkeys((row["mtu"], row["test"]) for row in results):
-        ratios = paired_ratios(results, mtu, test)
-        if ratios:
-            rows.append(f"  {test:6} MTU {mtu:<6} {statistics.median(ratios):6.2f} times the best peer "
-                        f"(lower quartile {ratios[(len(ratios) - 1) // 4]:.2f})")
-    if rows:
-        print("\nrunnel, paired by round")
-        print("\n".join(rows))
-
-
-def save(chosen, present, results):
-    model = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")]
-    record = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kernel": os.uname().release, "cores": os.cpu_count(),
-              "cpu": model[0] if model else os.uname().machine, "seconds": chosen.seconds, "congestion": measure.congestion(),
-              "versions": {peer.name: peer.version() for peer in present}, "results": results}
+def save(chosen, present, skipped, found, ratios, busy_share):
+    versions = {peer.name: peer.version() for peer in present if peer.version()}
+    rows = [{name: value for name, value in row.items() if name != "number"} for row in found]
+    record = {"schema": SCHEMA, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": {**machine.describe(), "busy_share": round(busy_share, 2)},
+              "congestion": networks.congestion(), "rounds": chosen.rounds, "seconds": chosen.seconds,
+              "versions": versions, "skipped": skipped, "ratios": ratios, "results": rows}
     pathlib.Path(chosen.json).write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\nevery figure: {chosen.json}")
+    pathlib.Path(chosen.chart).write_text(chart.draw(record))
+    print(f"\nevery figure: {chosen.json}\nthe picture:  {chosen.chart}")
+
+
+def print_choice(cases, present, skipped):
+    for case in cases:
+        print(f"{case.measure} {case.kind:7} {case.name:22} MTU {case.mtu:<6} {', '.join(case.figures)}")
+    print("\npeers: " + ", ".join(f"{peer.name} ({'/'.join(peer.kinds)})" for peer in present))
+    print_skipped(skipped)
+
+
+def print_skipped(skipped):
+    for one in skipped:
+        print(f"skipped {one['peer']} ({'/'.join(one['kinds'])}): {one['reason']}")
 
 
 def main():
     chosen = parse_arguments()
-    if rig.INSIDE not in os.environ:
+    cases = choose_cases(chosen)
+    if rig.INSIDE not in os.environ and not chosen.list:
         refuse_if_busy(chosen.busy_ok)
+        build_peers.build(build_peers.BUILDERS, f"{chosen.build}/bench/peers")  # outside: a build may need the network
+    machine.raise_limits()
     refused = rig.enter()
     if refused:
         sys.exit(f"bench: namespaces are refused here ({refused})")
     rig.tun_for_everyone()
-    present = choose_peers(chosen)
-    if not any(peer.name != "kernel" for peer in present):
-        sys.exit("bench: nobody to measure")
-    results = run_rounds(chosen, present)
-    for mtu in sorted({row["mtu"] for row in results}):
-        for test in chosen.tests.split(","):
-            print_table(results, mtu, test)
-    print_ratios(results)
-    save(chosen, present, results)
-    return 1 if any("failed" in row for row in results) else 0
+    present, skipped = choose_peers(chosen, cases)
+    if chosen.list:
+        print_choice(cases, present, skipped)
+        return 0
+    print_skipped(skipped)
+    sessions = sessions_of(cases, present)
+    busy_share = machine.busy_share()
+    found = run_rounds(chosen, sessions, tools_of(chosen.build), {case: number for number, case in enumerate(cases)})
+    for key, rows in tell.cases_of(found).items():
+        tell.print_case(key, rows)
+    ratios = tell.ratio_rows(found)
+    tell.print_ratios(ratios)
+    save(chosen, present, skipped, found, ratios, busy_share)
+    return 1 if any("failed" in row for row in found) else 0
 
 
 if __name__ == "__main__":

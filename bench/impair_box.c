@@ -1,7 +1,7 @@
 /*
- * usage: impair_box PID PID MTU IMPAIR
+ * usage: impair_box PID PID MTU IMPAIR [DEVICE]
  *
- * A bad link between two network namespaces, in real time: opens a TUN (t0) in the namespace of each process and moves
+ * A bad link between two network namespaces, in real time: opens a TUN (t0, or DEVICE) in the namespace of each process and moves
  * packets between them through dev/impair ("delay=25ms,loss=1%,seed=3"). Super-segments are cut before they suffer.
  * Says "ready" when both links exist. tests/sim/goodput.c runs our own TCP over the same impairment in virtual time.
  */
@@ -78,14 +78,14 @@ static void on_fd(struct rn_watch *watch, unsigned ready)
     rn_turn_schedule(side->dev->turn, RN_PHASE_DELIVER, &side->task);
 }
 
-static struct rn_device *open_tun(struct rn_loop *loop, const char *pid, uint32_t mtu)
+static struct rn_device *open_tun(struct rn_loop *loop, const char *pid,
+                                  const struct rn_tun_opts *opts)
 {
-    struct rn_tun_opts opts = { .name = "t0", .mtu = mtu };
     struct rn_device *tun;
     int err;
 
     enter(pid);
-    err = rn_tun_open(&tun, rn_loop_turn(loop), &opts);
+    err = rn_tun_open(&tun, rn_loop_turn(loop), opts);
     if (err < 0)
         die(RN_TUN_PATH, err);
     return tun;
@@ -108,21 +108,23 @@ static void begin(struct rn_loop *loop, struct side *side, struct side *other)
 int main(int argc, char **argv)
 {
     struct side sides[2] = { 0 };
+    struct rn_tun_opts tun = { .name = argc > 5 ? argv[5] : "t0" };
     struct rn_impair_opts impair;
     struct rn_loop *loop;
     const char *word;
     size_t len;
     int err;
 
-    if (argc != 5 || rn_impair_parse(argv[4], &impair, &word, &len) < 0) {
-        fprintf(stderr, "usage: impair_box PID PID MTU IMPAIR\n");
+    if (argc < 5 || argc > 6 || rn_impair_parse(argv[4], &impair, &word, &len) < 0) {
+        fprintf(stderr, "usage: impair_box PID PID MTU IMPAIR [DEVICE]\n");
         return 2;
     }
     err = rn_loop_new(&loop, NULL);
     if (err < 0)
         die("loop", err);
+    tun.mtu = (uint32_t)strtoul(argv[3], NULL, 10);
     for (unsigned i = 0; i < 2; i++)
-        sides[i].dev = open_tun(loop, argv[1 + i], (uint32_t)strtoul(argv[3], NULL, 10));
+        sides[i].dev = open_tun(loop, argv[1 + i], &tun);
     err = rn_impair_new(&sides[0].dev, sides[0].dev, &impair);
     if (err < 0)
         die("impair", err);

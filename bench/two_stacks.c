@@ -1,6 +1,9 @@
 /*
  * M6: two stacks in one process on one thread, joined by a pipe; no kernel in between. Wire packets no larger than the MTU,
- * checksums made and verified, unless --gso. Prints Gbit/s and connections per second of the one core that does both ends.
+ * checksums made and verified, unless --gso. Prints Gbit/s, or connections opened and closed per second, and the processor
+ * time of the one core that does both ends, as JSON.
+ *
+ * usage: two_stacks [--mtu N] [--flows N] [--zero-copy] [--gso] [--connections] [--seconds S] [--warm-up S]
  */
 #include "dev/pipe.h"
 #include "io/alloc.h"
@@ -13,14 +16,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CHUNK_BYTES 65536u
 #define PORT        80
 #define FLOWS_MAX   1000u
+#define N_PAIRS     16u
 
+/* A connection as its client sees it. */
 struct flow {
-    struct rn_sock *client;
-    struct rn_sock *server;
+    struct bench *bench;
+    unsigned pair; /* of addresses */
     uint64_t received;
 };
 
@@ -32,10 +38,10 @@ struct bench {
     struct rn_sock *listener;
     struct flow flows[FLOWS_MAX];
     unsigned n_flows;
-    unsigned n_accepted;
     unsigned mtu;
     bool has_gso;
     bool is_zero_copy;
+    double warm_up_s;
     double seconds;
     uint64_t received;
     uint64_t opened; /* connections made and closed again, in --connections */
@@ -52,9 +58,11 @@ static void must(int err, const char *what)
     exit(1);
 }
 
-static struct rn_addr addr_of(unsigned which)
+/* Of end 0 (the clients) or 1: one of some, since a pair of addresses has ports for 64 000 connections, and those of
+ * the last minute are in TIME-WAIT. */
+static struct rn_addr addr_of(unsigned end, unsigned pair)
 {
-    return rn_addr_v4(0x0a000001 + which);
+    return rn_addr_v4(0x0a000001 + (end << 8) + pair);
 }
 
 static void on_server(struct rn_sock *sock, unsigned events, void *arg)
@@ -71,9 +79,16 @@ static void on_server(struct rn_sock *sock, unsigned events, void *arg)
     } while (n > 0);
 }
 
+static void count(struct flow *flow, size_t len)
+{
+    flow->received += len;
+    flow->bench->received += len;
+}
+
 static void on_client(struct rn_sock *sock, unsigned events, void *arg)
 {
-    struct bench *b = arg;
+    struct flow *flow = arg;
+    struct bench *b = flow->bench;
     static uint8_t sink[CHUNK_BYTES];
     struct rn_slice views[32];
     int64_t n;
@@ -81,7 +96,7 @@ static void on_client(struct rn_sock *sock, unsigned events, void *arg)
 
     if (!b->is_zero_copy) {
         while ((n = rn_tcp_read(sock, sink, sizeof(sink))) > 0)
-            b->received += (uint64_t)n;
+            count(flow, (size_t)n);
         return;
     }
     while ((n = rn_tcp_peek_views(sock, views, 32)) > 0) {
@@ -90,7 +105,7 @@ static void on_client(struct rn_sock *sock, unsigned events, void *arg)
         for (int64_t i = 0; i < n; i++)
             len += views[i].len;
         rn_tcp_consume(sock, len);
-        b->received += len;
+        count(flow, len);
     }
 }
 
@@ -105,35 +120,38 @@ static void on_listener(struct rn_sock *sock, unsigned events, void *arg)
             rn_sock_close(server);
             continue;
         }
-        b->flows[b->n_accepted++].server = server;
         rn_sock_on_event(server, on_server, b);
     }
 }
 
-static void connect_one(struct bench *b);
+static void connect_one(struct bench *b, struct flow *flow);
 
 /* --connections: the server closes at once; when the end of stream arrives, close and make the next. */
 static void on_short(struct rn_sock *sock, unsigned events, void *arg)
 {
-    struct bench *b = arg;
+    struct flow *flow = arg;
     uint8_t byte;
     (void)events;
 
     if (rn_tcp_read(sock, &byte, 1) == RN_E_WOULD_BLOCK)
         return;
     rn_sock_close(sock);
-    b->opened++;
-    connect_one(b);
+    flow->bench->opened++;
+    connect_one(flow->bench, flow);
 }
 
-static void connect_one(struct bench *b)
+static void connect_one(struct bench *b, struct flow *flow)
 {
-    struct rn_endpoint at = { .addr = addr_of(1), .port = PORT };
+    unsigned pair = flow->pair++ % N_PAIRS;
+    struct rn_endpoint from = { .addr = addr_of(0, pair) };
+    struct rn_endpoint at = { .addr = addr_of(1, pair), .port = PORT };
     struct rn_sock *sock;
     int err;
 
+    flow->bench = b;
     must(rn_tcp_new(&sock, b->stacks[0]), "socket");
-    rn_sock_on_event(sock, b->is_connections ? on_short : on_client, b);
+    rn_sock_on_event(sock, b->is_connections ? on_short : on_client, flow);
+    must(rn_sock_bind(sock, &from), "bind");
     err = rn_sock_connect(sock, &at);
     if (err < 0 && err != RN_E_CONNECT_STARTED)
         must(err, "connect");
@@ -144,7 +162,7 @@ static void build(struct bench *b)
     static const uint8_t seed[16] = "runnel bench";
     struct rn_pipe_opts pipe = { .mtu = b->mtu, .has_offload = b->has_gso, .queue_pkts = 512 };
     struct rn_stack_opts opts = { .protos = &rn_protos_all, .is_test = true };
-    struct rn_endpoint at = { .addr = addr_of(1), .port = PORT };
+    struct rn_endpoint at = { .port = PORT };
     struct rn_nic *nic;
 
     must(rn_pool_new(&b->pool, rn_alloc_libc(), NULL), "pool");
@@ -156,7 +174,8 @@ static void build(struct bench *b)
                         &(struct rn_nic_opts){ .flags = RN_NIC_NO_DAD }),
              "NIC");
         must(rn_nic_start(nic), "NIC");
-        must(rn_nic_add_addr(nic, addr_of(i), 24), "address");
+        for (unsigned pair = 0; pair < N_PAIRS; pair++)
+            must(rn_nic_add_addr(nic, addr_of(i, pair), 16), "address");
     }
     must(rn_tcp_new(&b->listener, b->stacks[1]), "socket");
     must(rn_sock_bind(b->listener, &at), "bind");
@@ -164,56 +183,105 @@ static void build(struct bench *b)
     rn_sock_on_event(b->listener, on_listener, b);
 }
 
-static void run(struct bench *b)
+static double cpu_seconds(void)
 {
-    int64_t start_ns = rn_clock_now_ns();
-    int64_t end_ns = start_ns + (int64_t)(b->seconds * 1e9);
-    int64_t now_ns = start_ns;
-    double took_s;
+    struct timespec spent;
 
-    for (unsigned i = 0; i < b->n_flows; i++)
-        connect_one(b);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+static void run_for(struct bench *b, double seconds)
+{
+    int64_t now_ns = rn_clock_now_ns();
+    int64_t end_ns = now_ns + (int64_t)(seconds * 1e9);
+
     while (now_ns < end_ns) {
         rn_turn_begin(&b->turn, now_ns);
         rn_turn_end(&b->turn);
         now_ns = rn_clock_now_ns();
     }
-    took_s = (double)(now_ns - start_ns) / 1e9;
+}
+
+/* Jain's index of what the flows got: 1 when all got the same. */
+static double fairness(const struct bench *b)
+{
+    double sum = 0;
+    double squares = 0;
+
+    for (unsigned i = 0; i < b->n_flows; i++) {
+        double share = (double)b->flows[i].received;
+
+        sum += share;
+        squares += share * share;
+    }
+    return squares > 0 ? sum * sum / (b->n_flows * squares) : 0;
+}
+
+static void forget_warm_up(struct bench *b)
+{
+    b->received = 0;
+    b->opened = 0;
+    for (unsigned i = 0; i < b->n_flows; i++)
+        b->flows[i].received = 0;
+}
+
+static void run(struct bench *b)
+{
+    double began_s;
+    double cpu_s;
+    double took_s;
+
+    for (unsigned i = 0; i < b->n_flows; i++)
+        connect_one(b, &b->flows[i]);
+    run_for(b, b->warm_up_s);
+    forget_warm_up(b);
+    began_s = (double)rn_clock_now_ns() / 1e9;
+    cpu_s = cpu_seconds();
+    run_for(b, b->seconds);
+    took_s = (double)rn_clock_now_ns() / 1e9 - began_s;
+    cpu_s = cpu_seconds() - cpu_s;
+    printf("{\"seconds\":%.6f,\"cpu_s\":%.6f", took_s, cpu_s);
     if (b->is_connections)
-        printf("%u at a time: %.0f connections/s\n", b->n_flows, (double)b->opened / took_s);
+        printf(",\"per_s\":%.0f}\n", (double)b->opened / took_s);
     else
-        printf("MTU %u, %u flows%s%s: %.2f Gbit/s\n", b->mtu, b->n_flows, b->has_gso ? ", GSO" : "",
-               b->is_zero_copy ? ", zero-copy" : "", (double)b->received * 8 / took_s / 1e9);
+        printf(",\"gbit_per_s\":%.3f,\"jain\":%.3f}\n", (double)b->received * 8 / took_s / 1e9,
+               fairness(b));
+}
+
+static void take_option(struct bench *b, int option)
+{
+    if (option == 'm')
+        b->mtu = (unsigned)strtoul(optarg, NULL, 10);
+    else if (option == 'f')
+        b->n_flows = (unsigned)strtoul(optarg, NULL, 10);
+    else if (option == 'g')
+        b->has_gso = true;
+    else if (option == 'z')
+        b->is_zero_copy = true;
+    else if (option == 's')
+        b->seconds = strtod(optarg, NULL);
+    else if (option == 'w')
+        b->warm_up_s = strtod(optarg, NULL);
+    else if (option == 'c')
+        b->is_connections = true;
+    else
+        exit(2);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "mtu", 1, NULL, 'm' },
-                                             { "flows", 1, NULL, 'f' },
-                                             { "gso", 0, NULL, 'g' },
-                                             { "zero-copy", 0, NULL, 'z' },
-                                             { "seconds", 1, NULL, 's' },
-                                             { "connections", 0, NULL, 'c' },
-                                             { 0 } };
-    static struct bench b = { .mtu = 1500, .n_flows = 1, .seconds = 2 };
-    int opt;
+    static const struct option options[] = {
+        { "mtu", 1, NULL, 'm' },         { "flows", 1, NULL, 'f' },
+        { "gso", 0, NULL, 'g' },         { "zero-copy", 0, NULL, 'z' },
+        { "seconds", 1, NULL, 's' },     { "warm-up", 1, NULL, 'w' },
+        { "connections", 0, NULL, 'c' }, { 0 }
+    };
+    static struct bench b = { .mtu = 1500, .n_flows = 1, .seconds = 2, .warm_up_s = 0.3 };
+    int option;
 
-    while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-        if (opt == 'm')
-            b.mtu = (unsigned)strtoul(optarg, NULL, 10);
-        else if (opt == 'f')
-            b.n_flows = (unsigned)strtoul(optarg, NULL, 10);
-        else if (opt == 'g')
-            b.has_gso = true;
-        else if (opt == 'z')
-            b.is_zero_copy = true;
-        else if (opt == 's')
-            b.seconds = strtod(optarg, NULL);
-        else if (opt == 'c')
-            b.is_connections = true;
-        else
-            return 2;
-    }
+    while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
+        take_option(&b, option);
     if (b.n_flows > FLOWS_MAX)
         b.n_flows = FLOWS_MAX;
     build(&b);
