@@ -106,7 +106,7 @@ static struct rn_pkt *syn(struct flood *f)
                               .dst = f->n.b.v4,
                               .total_len = sizeof(bytes),
                               .ttl = 64,
-                              .proto = RN_IPPROTO_TCP };
+                              .proto = RN_PROTO_TCP };
     struct rn_writer w = rn_writer_of(bytes + 40, 20);
 
     rn_ipv4_emit(&ip, bytes);

@@ -168,7 +168,7 @@ struct rn_conn *rn_conn_new(struct rn_loop *loop, struct rn_stack *stack)
 void rn_conn_take(struct rn_conn *conn, struct rn_sock *sock)
 {
     conn->sock = sock;
-    conn->is_dgram = sock->ops->proto != RN_IPPROTO_TCP;
+    conn->is_dgram = sock->ops->proto != RN_PROTO_TCP;
     rn_sock_on_event(sock, on_event, conn);
 }
 

@@ -13,14 +13,6 @@ struct rn_nic;
 
 enum rn_l3 { RN_L3_V4, RN_L3_V6, RN_L3_COUNT };
 
-/* Names of before wire/proto.h; the same registry. */
-enum rn_ip_proto {
-    RN_IPPROTO_ICMP = RN_PROTO_ICMP4,
-    RN_IPPROTO_TCP = RN_PROTO_TCP,
-    RN_IPPROTO_UDP = RN_PROTO_UDP,
-    RN_IPPROTO_ICMP6 = RN_PROTO_ICMP6,
-};
-
 /* What the network layer learned of a packet that is ours; the packet has been pulled to its transport header
  * (pkt->l3_len bytes of network header still lie, contiguous, before the front) and trimmed to the datagram. */
 struct rn_ip_in {

@@ -482,7 +482,7 @@ static unsigned tcp_readiness(const struct rn_sock *sock)
 
 const struct rn_sock_ops rn_tcp_sock_ops = {
     .name = "tcp",
-    .proto = RN_IPPROTO_TCP,
+    .proto = RN_PROTO_TCP,
     .bind = tcp_bind,
     .connect = rn_tcp_connect,
     .listen = tcp_listen,

@@ -57,7 +57,7 @@ static struct rn_ip_out ip_out_of(const struct rn_tcp *conn, const struct rn_tcp
         .src = key->local,
         .dst = key->remote,
         .nic = key->nic,
-        .proto = RN_IPPROTO_TCP,
+        .proto = RN_PROTO_TCP,
         .tos = tos_of(conn, out),
         .ttl = conn->sock.ttl,
         .is_spoofed = (conn->sock.flags & RN_SOCK_SPOOFED) != 0,
@@ -94,7 +94,7 @@ static bool write_header(struct rn_tcp *conn, const struct rn_tcp_out *out, stru
     at = rn_pkt_push(pkt, hdr.hdr_len);
     if (at == NULL)
         return false;
-    hdr.checksum = rn_checksum_pseudo(key->local, key->remote, RN_IPPROTO_TCP, pkt->len);
+    hdr.checksum = rn_checksum_pseudo(key->local, key->remote, RN_PROTO_TCP, pkt->len);
     rn_tcp_emit(&hdr, at);
     w = rn_writer_of(at + RN_TCP_HDR_BYTES, hdr.hdr_len - RN_TCP_HDR_BYTES);
     rn_tcp_opts_emit(&opts, &w);
@@ -107,7 +107,7 @@ static void describe_offload(const struct rn_tcp *conn, const struct rn_tcp_out 
     pkt->csum = RN_CSUM_PARTIAL;
     pkt->csum_start = 0;
     pkt->csum_offset = RN_TCP_CHECKSUM_AT;
-    pkt->l4_proto = RN_IPPROTO_TCP;
+    pkt->l4_proto = RN_PROTO_TCP;
     pkt->flags |= RN_PKT_NO_FRAGMENT;
     if (out->len <= conn->snd.mss)
         return;

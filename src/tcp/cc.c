@@ -116,7 +116,7 @@ int rn_tcp_set_congestion(struct rn_sock *sock, const char *name)
 {
     const struct rn_tcp_cc_ops *ops = rn_tcp_cc_find(name);
 
-    if (sock->ops->proto != RN_IPPROTO_TCP)
+    if (sock->ops->proto != RN_PROTO_TCP)
         return RN_E_NO_PROTO_OPTION;
     if (ops == NULL)
         return RN_E_NOT_FOUND;

@@ -165,7 +165,7 @@ struct rn_demux_key rn_tcp_key_of(const struct rn_endpoint *local, const struct 
         .remote = remote->addr,
         .local_port = local->port,
         .remote_port = remote->port,
-        .proto = RN_IPPROTO_TCP,
+        .proto = RN_PROTO_TCP,
     };
 }
 
@@ -176,7 +176,7 @@ static int find_way(struct rn_tcp *conn, const struct rn_endpoint *local,
         .src = local->addr,
         .dst = remote->addr,
         .nic = local->nic != 0 ? local->nic : remote->nic,
-        .proto = RN_IPPROTO_TCP,
+        .proto = RN_PROTO_TCP,
         .is_spoofed = (conn->sock.flags & RN_SOCK_SPOOFED) != 0,
     };
 

@@ -232,7 +232,7 @@ static inline struct rn_tcp *rn_tcp_of(struct rn_sock *sock)
 }
 static inline struct rn_tcp_stack *rn_tcp_stack_of(const struct rn_tcp *conn)
 {
-    return rn_stack_l4_state(conn->sock.stack, RN_IPPROTO_TCP);
+    return rn_stack_l4_state(conn->sock.stack, RN_PROTO_TCP);
 }
 static inline int64_t rn_tcp_now_ns(const struct rn_tcp *conn)
 {

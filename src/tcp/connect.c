@@ -52,7 +52,7 @@ static int choose_source(struct rn_tcp *conn, struct rn_endpoint *local,
     struct rn_ip_out out = { .src = local->addr,
                              .dst = remote->addr,
                              .nic = local->nic != 0 ? local->nic : remote->nic,
-                             .proto = RN_IPPROTO_TCP };
+                             .proto = RN_PROTO_TCP };
 
     if (rn_addr_is_any(out.src))
         out.src = rn_addr_none();

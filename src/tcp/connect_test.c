@@ -236,13 +236,13 @@ static void feed_icmp(struct tcp_fixture *f, uint16_t type_code, uint32_t seq, u
 {
     uint8_t bytes[56] = { 0 };
     struct rn_ipv4_hdr outer = {
-        .src = f->them, .dst = f->us, .total_len = 56, .ttl = 64, .proto = RN_IPPROTO_ICMP
+        .src = f->them, .dst = f->us, .total_len = 56, .ttl = 64, .proto = RN_PROTO_ICMP4
     };
     struct rn_ipv4_hdr quoted = { .src = f->us,
                                   .dst = f->them,
                                   .total_len = 60,
                                   .ttl = 63,
-                                  .proto = RN_IPPROTO_TCP,
+                                  .proto = RN_PROTO_TCP,
                                   .dont_fragment = true };
     struct rn_pktq in = { 0 };
 

@@ -157,7 +157,7 @@ void rn_tcp_request_in(struct rn_demux_node *node, struct rn_tcp_seg *seg)
 int rn_tcp_forwarder_new(struct rn_tcp_forwarder **ret, struct rn_stack *stack,
                          unsigned max_in_flight, rn_tcp_forward_fn *fn, void *arg)
 {
-    struct rn_tcp_stack *tcp = rn_stack_l4_state(stack, RN_IPPROTO_TCP);
+    struct rn_tcp_stack *tcp = rn_stack_l4_state(stack, RN_PROTO_TCP);
     struct rn_tcp_forwarder *fwd;
 
     if (tcp->forwarder != NULL)

@@ -134,7 +134,7 @@ static void test_an_unreachable_request_is_answered_by_icmp(void **state)
     assert_non_null(pkt);
     assert_true(pkt->len >= 56);
     rn_pkt_copy_out(pkt, 0, bytes, 56);
-    assert_int_equal(bytes[9], RN_IPPROTO_ICMP);
+    assert_int_equal(bytes[9], RN_PROTO_ICMP4);
     assert_int_equal(bytes[20], 3); /* destination unreachable, */
     assert_int_equal(bytes[21], 1); /* host */
     assert_int_equal(rn_get_be16(bytes + 48), f.their_port);

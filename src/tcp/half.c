@@ -173,7 +173,7 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
     struct rn_ip_out way = { .src = syn->local.addr,
                              .dst = syn->remote.addr,
                              .nic = syn->local.nic,
-                             .proto = RN_IPPROTO_TCP };
+                             .proto = RN_PROTO_TCP };
     struct rn_tcp_bare bare = {
         .local = syn->local,
         .remote = syn->remote,

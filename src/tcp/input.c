@@ -18,7 +18,7 @@ struct arrival {
 };
 
 const struct rn_l4_ops rn_tcp_ops = {
-    .proto = RN_IPPROTO_TCP,
+    .proto = RN_PROTO_TCP,
     .name = "tcp",
     .attach = rn_tcp_attach,
     .detach = rn_tcp_detach,
@@ -35,7 +35,7 @@ static bool is_checksum_good(const struct rn_pkt *pkt, const struct rn_ip_in *ip
 
     if (pkt->csum != RN_CSUM_NONE)
         return true;
-    pseudo = rn_checksum_pseudo(ip->src, ip->dst, RN_IPPROTO_TCP, pkt->len);
+    pseudo = rn_checksum_pseudo(ip->src, ip->dst, RN_PROTO_TCP, pkt->len);
     return rn_pkt_checksum(pkt, 0, pkt->len, pseudo) == 0xffff;
 }
 
@@ -86,7 +86,7 @@ static struct rn_demux_key key_of(const struct arrival *a)
         .local_port = a->hdr.dst_port,
         .remote_port = a->hdr.src_port,
         .nic = a->nic->id,
-        .proto = RN_IPPROTO_TCP,
+        .proto = RN_PROTO_TCP,
     };
 }
 
@@ -139,7 +139,7 @@ static struct rn_view quote_of(const struct arrival *a)
 
 static void give_to_nobody(struct arrival *a)
 {
-    const struct rn_tcp_stack *tcp = rn_stack_l4_state(a->nic->stack, RN_IPPROTO_TCP);
+    const struct rn_tcp_stack *tcp = rn_stack_l4_state(a->nic->stack, RN_PROTO_TCP);
     bool is_syn =
         (a->seg.flags & (RN_TCP_SYN | RN_TCP_ACK | RN_TCP_RST | RN_TCP_FIN)) == RN_TCP_SYN;
 

@@ -40,7 +40,7 @@ static void find_way(struct rn_tcp *conn)
     struct rn_ip_out out = { .src = key->local,
                              .dst = key->remote,
                              .nic = key->nic,
-                             .proto = RN_IPPROTO_TCP,
+                             .proto = RN_PROTO_TCP,
                              .is_spoofed = (conn->sock.flags & RN_SOCK_SPOOFED) != 0 };
     struct rn_addr src;
 

@@ -2,7 +2,7 @@
 
 void rn_tcp_set_probe(struct rn_stack *stack, rn_tcp_probe_fn *fn, void *arg)
 {
-    struct rn_tcp_stack *tcp = rn_stack_l4_state(stack, RN_IPPROTO_TCP);
+    struct rn_tcp_stack *tcp = rn_stack_l4_state(stack, RN_PROTO_TCP);
 
     tcp->on_probe = fn;
     tcp->probe_arg = arg;

@@ -26,7 +26,7 @@ static bool fill_bare(struct rn_pkt *pkt, const struct rn_tcp_bare *bare)
     if (bytes == NULL)
         return false;
     hdr.checksum =
-        rn_checksum_pseudo(bare->local.addr, bare->remote.addr, RN_IPPROTO_TCP, (uint32_t)len);
+        rn_checksum_pseudo(bare->local.addr, bare->remote.addr, RN_PROTO_TCP, (uint32_t)len);
     rn_tcp_emit(&hdr, bytes);
     w = rn_writer_of(bytes + RN_TCP_HDR_BYTES, opts_len);
     if (bare->opts != NULL)
@@ -48,7 +48,7 @@ void rn_tcp_send_bare(struct rn_stack *stack, const struct rn_tcp_bare *bare)
         .src = bare->local.addr,
         .dst = bare->remote.addr,
         .nic = bare->nic,
-        .proto = RN_IPPROTO_TCP,
+        .proto = RN_PROTO_TCP,
         .tos = bare->tos,
         .ttl = bare->ttl,
         .is_spoofed = bare->is_spoofed,

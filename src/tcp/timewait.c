@@ -26,7 +26,7 @@ struct timewait {
 
 static struct rn_tcp_stack *tcp_of(const struct timewait *tw)
 {
-    return rn_stack_l4_state(tw->stack, RN_IPPROTO_TCP);
+    return rn_stack_l4_state(tw->stack, RN_PROTO_TCP);
 }
 
 static void free_entry(struct timewait *tw)

@@ -203,7 +203,7 @@ static void test_B26_chosen_tuples_spread_over_the_table(void **state)
                                     .remote = rn_addr_v4(0x0b000000 + (i << 8)),
                                     .local_port = 80,
                                     .remote_port = (uint16_t)(i & 7),
-                                    .proto = RN_IPPROTO_TCP };
+                                    .proto = RN_PROTO_TCP };
         unsigned n = ++used[rn_demux_hash(&f.stack->demux, &key) & 255];
 
         worst = n > worst ? n : worst;

@@ -15,7 +15,7 @@ static void feed_raw(struct tcp_fixture *f, const uint8_t *opts, size_t n, uint8
                               .dst = f->us,
                               .total_len = (uint16_t)(40 + n),
                               .ttl = 64,
-                              .proto = RN_IPPROTO_TCP };
+                              .proto = RN_PROTO_TCP };
     struct rn_pktq in = { 0 };
 
     rn_ipv4_emit(&ip, bytes);

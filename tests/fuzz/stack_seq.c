@@ -98,7 +98,7 @@ static void read_sent(struct rig *r, const struct rn_pkt *pkt)
     must(pkt->len <= sizeof(bytes));
     rn_pkt_copy_out(pkt, 0, bytes, pkt->len);
     must(rn_ipv4_parse(&ip, rn_view_of(bytes, pkt->len), pkt->len) == RN_OK);
-    if (ip.proto != RN_IPPROTO_TCP)
+    if (ip.proto != RN_PROTO_TCP)
         return;
     seg = rn_view_of(bytes + ip.hdr_len, pkt->len - ip.hdr_len);
     must(rn_tcp_parse(&tcp, seg, seg.len) == RN_OK);
@@ -169,7 +169,7 @@ static void feed(struct rig *r, struct rn_tcp_hdr *tcp, const struct rn_tcp_opts
                               .total_len = rn_sat_u16(20 + tcp_len),
                               .ttl = 64,
                               .tos = tcp->urgent & 3,
-                              .proto = RN_IPPROTO_TCP };
+                              .proto = RN_PROTO_TCP };
     struct rn_pktq in = { 0 };
     struct rn_pkt *pkt;
     struct rn_writer w;
@@ -185,7 +185,7 @@ static void feed(struct rig *r, struct rn_tcp_hdr *tcp, const struct rn_tcp_opts
     rn_put_be16(bytes + 20 + RN_TCP_CHECKSUM_AT,
                 (uint16_t)~rn_checksum(
                     bytes + 20, tcp_len,
-                    rn_checksum_pseudo(ip.src, ip.dst, RN_IPPROTO_TCP, (uint32_t)tcp_len)));
+                    rn_checksum_pseudo(ip.src, ip.dst, RN_PROTO_TCP, (uint32_t)tcp_len)));
     pkt = rn_pkt_from_bytes(r->pool, bytes, 20 + tcp_len);
     if (pkt != NULL)
         rn_pktq_push(&in, pkt);

@@ -149,7 +149,7 @@ static int raise(struct sim_world *w, unsigned side)
 
 static void check_quiet(struct sim_world *w, const struct sim_host *h)
 {
-    const struct rn_tcp_stack *tcp = rn_stack_l4_state(h->stack, RN_IPPROTO_TCP);
+    const struct rn_tcp_stack *tcp = rn_stack_l4_state(h->stack, RN_PROTO_TCP);
 
     if (!rn_list_is_empty(&tcp->conns))
         sim_wrong(w, NULL, "a connection was left");

@@ -196,9 +196,9 @@ static inline struct seg_text fix_read_out(struct tcp_fixture *f, const struct r
 
     rn_pkt_copy_out(pkt, 0, bytes, pkt->len);
     assert_int_equal(rn_ipv4_parse(&ip, rn_view_of(bytes, pkt->len), pkt->len), 0);
-    assert_int_equal(ip.proto, RN_IPPROTO_TCP);
+    assert_int_equal(ip.proto, RN_PROTO_TCP);
     seg = rn_view_of(bytes + ip.hdr_len, pkt->len - ip.hdr_len);
-    pseudo = rn_checksum_pseudo(ip.src, ip.dst, RN_IPPROTO_TCP, (uint32_t)seg.len);
+    pseudo = rn_checksum_pseudo(ip.src, ip.dst, RN_PROTO_TCP, (uint32_t)seg.len);
     assert_int_equal(rn_checksum(seg.ptr, seg.len, pseudo), 0xffff);
     assert_int_equal(rn_tcp_parse(&tcp, seg, seg.len), 0);
     assert_true(rn_tcp_opts_parse(&got.opts, rn_tcp_options(seg, &tcp)));
@@ -302,7 +302,7 @@ static inline struct rn_pkt *fix_build(struct tcp_fixture *f, const struct seg_t
                                .total_len = rn_sat_u16(20 + tcp_len),
                                .ttl = 64,
                                .tos = f->tos,
-                               .proto = RN_IPPROTO_TCP,
+                               .proto = RN_PROTO_TCP,
                                .dont_fragment = true };
     rn_tcp_emit(&tcp, bytes + 20);
     w = rn_writer_of(bytes + 40, opts_len);
