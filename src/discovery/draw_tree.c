@@ -144,18 +144,28 @@ static void put_far_end(struct tree *t, const struct rn_map_link *link)
     }
 }
 
-static void put_addrs(struct tree *t, const struct rn_map_link *link)
+/* The first ones stand before what else there is to say: on a narrow terminal they are what must not be cut. */
+#define FIRST_ADDRS 2u
+
+static void put_addrs(struct tree *t, const struct rn_map_link *link, size_t from, size_t to)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < link->n_addrs; i++) {
         const struct rn_map_addr *a = &link->addrs[i];
 
         if (rn_addr_is_link_local(a->addr) && !rn_addr_is_v4(a->addr) && !t->draw->is_verbose)
             continue;
-        gap(t);
+        if (n++ < from || n > to)
+            continue;
+        if (n != 1)
+            gap(t);
         put_addr(t, RN_STYLE_ADDR, a->addr);
         put(t, RN_STYLE_DIM, "/");
         put_number(t, RN_STYLE_DIM, a->prefix_bits);
     }
+    if (n > from && from == 0 && link->kind != RN_KIND_LOOPBACK)
+        gap(t);
 }
 
 static void put_users(struct tree *t, const struct rn_map_link *link)
@@ -182,6 +192,7 @@ static void put_link(struct tree *t, const struct rn_map_link *link)
 
     put(t, RN_STYLE_NAME, link->name);
     rn_line_pad(&t->line, t->name_column);
+    put_addrs(t, link, 0, FIRST_ADDRS);
     if (link->kind != RN_KIND_LOOPBACK)
         put(t, RN_STYLE_DIM, rn_name_kind(link, text));
     if (link->network[0] != '\0') {
@@ -195,7 +206,7 @@ static void put_link(struct tree *t, const struct rn_map_link *link)
     }
     put_relations(t, link);
     put_far_end(t, link);
-    put_addrs(t, link);
+    put_addrs(t, link, FIRST_ADDRS, SIZE_MAX);
     put_users(t, link);
     if (link->alias[0] != '\0') {
         gap(t);
@@ -361,10 +372,21 @@ static void put_local(struct tree *t, const struct rn_map_sock *s)
     }
 }
 
+/* What an engine serves on a container's own loopback, as Docker its resolver, says nothing of who can reach whom. */
+static bool is_furniture(const struct tree *t, const struct rn_map_sock *s)
+{
+    size_t n_own = 0;
+
+    for (size_t i = 0; i < s->n_owners; i++)
+        n_own += s->owners[i]->netns == t->ns;
+    return !t->draw->is_verbose && t->draw->select.port == 0 && rn_addr_is_loopback(s->local) &&
+           s->n_owners != 0 && n_own == 0;
+}
+
 static bool is_shown_sock(const struct tree *t, const struct rn_map_sock *s)
 {
-    return rn_sock_is_listening(s) && s->proto != RN_PROTO_UNIX && t->draw->select.kind == NULL &&
-           rn_select_sock(&t->draw->select, s);
+    return !is_furniture(t, s) && rn_sock_is_listening(s) && s->proto != RN_PROTO_UNIX &&
+           t->draw->select.kind == NULL && rn_select_sock(&t->draw->select, s);
 }
 
 static size_t n_listening(const struct tree *t)
@@ -489,12 +511,20 @@ static void draw_forward(struct tree *t, const struct rn_map_fwd *fwd)
     rn_line_end(&t->line);
 }
 
+static bool is_shown_fwd(const struct tree *t, const struct rn_map_fwd *fwd)
+{
+    bool is_inner = fwd->addr.bits != 0 && rn_addr_is_loopback(fwd->addr.addr) &&
+                    fwd->to_netns == t->ns && !t->draw->is_verbose && t->draw->select.port == 0;
+
+    return !is_inner && rn_select_fwd(&t->draw->select, fwd);
+}
+
 static size_t n_forwards(const struct tree *t)
 {
     size_t n = 0;
 
     for (size_t i = 0; t->draw->select.kind == NULL && i < t->ns->n_fwds; i++)
-        n += rn_select_fwd(&t->draw->select, &t->ns->fwds[i]);
+        n += is_shown_fwd(t, &t->ns->fwds[i]);
     return n;
 }
 
@@ -507,7 +537,7 @@ static void draw_forwards(struct tree *t, bool is_last)
     rn_line_end(&t->line);
     descend(t, is_last);
     for (size_t i = 0; i < t->ns->n_fwds; i++) {
-        if (!rn_select_fwd(&t->draw->select, &t->ns->fwds[i]))
+        if (!is_shown_fwd(t, &t->ns->fwds[i]))
             continue;
         rails(t, --n == 0);
         draw_forward(t, &t->ns->fwds[i]);
