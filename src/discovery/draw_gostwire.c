@@ -196,10 +196,6 @@ static void type(struct rn_json *j, const char *name)
 
 static void ips(struct rn_json *j, const char *key, const struct rn_addr *list, size_t n)
 {
-    if (n == 0) {
-        rn_json_null(j, key);
-        return;
-    }
     rn_json_open(j, key, '[');
     for (size_t i = 0; i < n; i++)
         rn_gw_addr(j, NULL, list[i], true);
@@ -219,14 +215,10 @@ static void dns(struct rn_json *j, const struct rn_map_dns *d)
     rn_json_text(j, "etc-hostname", d->etc_hostname);
     rn_json_text(j, "domainname", d->domainname);
     ips(j, "nameservers", d->nameservers, d->n_nameservers);
-    if (d->n_search == 0) {
-        rn_json_null(j, "searchlist");
-    } else {
-        rn_json_open(j, "searchlist", '[');
-        for (size_t i = 0; i < d->n_search; i++)
-            rn_json_text(j, NULL, d->search[i]);
-        rn_json_close(j, ']');
-    }
+    rn_json_open(j, "searchlist", '[');
+    for (size_t i = 0; i < d->n_search; i++)
+        rn_json_text(j, NULL, d->search[i]);
+    rn_json_close(j, ']');
     rn_json_open(j, "etc-hosts", '[');
     for (size_t i = 0; i < d->n_hosts; i++) {
         rn_json_open(j, NULL, '{');
@@ -292,12 +284,26 @@ static void scheduling(struct rn_json *j, const struct rn_map_process *p)
         rn_json_int(j, "nice", p->nice);
 }
 
+#define API_PATH_BYTES 160u /* a socket's path has 108 at most */
+
+/* As it is reached from the machine's own root, whichever root the engine has. */
+static const char *api_path(const struct rn_map_container *c, char buf[API_PATH_BYTES])
+{
+    const struct rn_map_engine *e = c != NULL ? c->engine : NULL;
+
+    if (e == NULL || e->api_path[0] == '\0')
+        return "";
+    (void)snprintf(buf, API_PATH_BYTES, "unix:///proc/%" PRIu32 "/root%s", e->pid, e->api_path);
+    return buf;
+}
+
 static void tenant(struct rn_json *j, const struct rn_map *map, const struct rn_map_tenant *t)
 {
     const struct rn_map_container *c = t->container;
     bool is_paused = c != NULL ? c->is_paused : t->process->is_frozen;
     const char *kind = container_type(c);
     char text[RN_NAME_BYTES];
+    char path[API_PATH_BYTES];
 
     if (strcmp(kind, "proc") == 0)
         c = NULL;
@@ -309,7 +315,7 @@ static void tenant(struct rn_json *j, const struct rn_map *map, const struct rn_
     rn_json_text(j, "name", rn_name_tenant(t, text));
     rn_json_text(j, "prefix", "");
     container_labels(j, c);
-    rn_json_text(j, "api-path", c != NULL && c->engine != NULL ? c->engine->api_path : "");
+    rn_json_text(j, "api-path", api_path(c, path));
     process_details(j, t->process);
     rn_json_text(j, "status", is_paused ? "paused" : "running");
     type(j, kind);

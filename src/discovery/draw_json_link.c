@@ -347,6 +347,7 @@ void rn_json_link(struct rn_json *j, const struct rn_map *map, const struct rn_m
     driver(j, &link->driver);
     rn_json_text(j, "network", link->network);
     rn_json_bool(j, "network_internal", link->is_network_internal);
+    rn_json_bool(j, "network_default", link->is_network_default);
     rn_json_labels(j, "labels", link->labels, link->n_labels);
     stats(j, &link->stats);
     rn_json_close(j, '}');

@@ -147,6 +147,14 @@ static struct rn_map_link *link_of_network(struct rn_map_netns *ns, const json_t
     return name != NULL ? rn_model_link_by_name(ns, name) : NULL;
 }
 
+/* Options are texts, whatever they mean. */
+static bool text_says_true(const json_t *v)
+{
+    const char *s = json_string_value(v);
+
+    return s != NULL && strcmp(s, "true") == 0;
+}
+
 static void name_network(struct rn_load *l, const struct rn_map_engine *engine, const json_t *doc)
 {
     struct rn_map_netns *ns = netns_of_engine(l, engine);
@@ -155,6 +163,8 @@ static void name_network(struct rn_load *l, const struct rn_map_engine *engine, 
     if (link == NULL || link->network[0] != '\0')
         return;
     link->network = or_else(text_of(l, doc, "Name"), text_of(l, doc, "name"));
+    link->is_network_default = text_says_true(json_object_get(
+        json_object_get(doc, "Options"), "com.docker.network.bridge.default_bridge"));
     link->is_network_internal = json_is_true(json_object_get(doc, "Internal")) ||
                                 json_is_true(json_object_get(doc, "internal"));
     read_labels(l, json_object_get(doc, "Labels"), &link->labels, &link->n_labels);

@@ -67,6 +67,8 @@ static void labels(struct rn_json *j, const struct rn_map_link *link)
         rn_json_text(j, "gostwire/network/name", link->network);
     if (link->is_network_internal)
         rn_json_text(j, "gostwire/bridge/internal", "true");
+    if (link->is_network_default)
+        rn_json_text(j, "gostwire/network/default-bridge", "true");
     rn_json_close(j, '}');
 }
 

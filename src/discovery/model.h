@@ -95,7 +95,7 @@ struct rn_map_engine {
     enum rn_map_engine_kind kind;
     const char *id;
     const char *version;
-    const char *api_path; /* "unix:///run/docker.sock" */
+    const char *api_path; /* "/run/docker.sock", below the engine's root */
     uint32_t pid;
     uint32_t uid; /* owner of a rootless engine */
 };

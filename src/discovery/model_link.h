@@ -234,4 +234,5 @@ struct rn_map_link {
     struct rn_map_label *labels; /* of that network, sorted by key */
     size_t n_labels;
     bool is_network_internal;
+    bool is_network_default; /* Docker's own bridge, on which names are not resolved */
 };

@@ -251,6 +251,9 @@ static json_t *network_of(const struct rn_redact *r, const json_t *from)
     }
     set_name(r, to, "network_interface", link);
     set_name(r, to, "Name", get(from, "Name") != NULL ? get(from, "Name") : get(from, "name"));
+    if (get(options, "com.docker.network.bridge.default_bridge") != NULL)
+        json_object_set_new(to, "Options",
+                            json_pack("{s:s}", "com.docker.network.bridge.default_bridge", "true"));
     json_object_set_new(to, "Internal",
                         json_boolean(json_is_true(json_object_get(from, "Internal")) ||
                                      json_is_true(json_object_get(from, "internal"))));
