@@ -15,12 +15,14 @@ for target in "$@"; do
     program=$build/tests/fuzz/fuzz_$target
     found=$build/corpus/$target
     log=$build/fuzz-$target.log
+    flags=$(grep -v '^#' "$here/tests/fuzz/$target.flags" 2>/dev/null || true)
     if [ ! -x "$program" ]; then
         echo "$target: no such target (tests/fuzz/targets.txt names them)"
         exit 1
     fi
     mkdir -p "$found"
-    if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -max_len=8192 \
+    # shellcheck disable=SC2086 # one word for each flag
+    if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -max_len=8192 $flags \
         -artifact_prefix="$build/$target-" "$found" "$here/tests/fuzz/corpus/$target" >"$log" 2>&1; then
         word=ok
     else
@@ -30,6 +32,7 @@ for target in "$@"; do
     fi
     units=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     covered=$(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
-    echo "$word  $target: ${units:-?} inputs, ${covered:-?} edges, log $log"
+    rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
+    echo "$word  $target: ${units:-?} inputs, ${rate:-?}/s, ${covered:-?} edges, log $log"
 done
 exit $failed

@@ -3,7 +3,12 @@
  * calls what it likes, time that passes. Nothing crashes, leaks, breaks a protocol invariant or a promise to the peer:
  * the window's right edge stays, what is acknowledged is what could be read, memory stays within twice the buffer.
  *
- * A byte chooses the deed, the next ones its particulars; what runs out reads as zero.
+ * The first byte chooses where to begin; then a byte chooses each deed, the next ones its particulars; what runs out
+ * reads as zero.
+ *
+ * Building a stack and shaking hands costs more than most inputs do, so it is done once for each beginning: all that is
+ * allocated lies in an arena, and an input starts from a copy of it. The arena gives out nothing twice and hides what was
+ * given back, so that a use after free is seen as with malloc. Slabs of packets come from a pool that stays.
  */
 #include "base/checksum.h"
 #include "ip/ip.h"
@@ -16,7 +21,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { POOL_MAX_BYTES = 16 << 20, DEEDS_MAX = 300, SOCKS_MAX = 6, SERVER_PORT = 80 };
+enum {
+    POOL_MAX_BYTES = 16 << 20,
+    POOL_TINY_BYTES = 192 << 10,
+    ARENA_BYTES = 4 << 20,
+    SAVED_BYTES = 64 << 10,
+    BLOCKS_MAX = 64,
+    CHUNK_MIN_BYTES = 4096,
+    REDZONE_BYTES = 16,
+    DEEDS_MAX = 300,
+    SOCKS_MAX = 6,
+    SERVER_PORT = 80,
+};
+
+/* Where an input may begin. */
+enum start {
+    START_FRESH,
+    START_PASSIVE,      /* a connection the peer opened, with every option */
+    START_PASSIVE_BARE, /* the same without options */
+    START_ACTIVE,       /* one we opened */
+    START_COUNT
+};
 
 struct rig {
     struct rn_reader in;
@@ -51,23 +76,121 @@ static void must(bool holds)
         abort();
 }
 
+/* --- memory --------------------------------------------------------------------------------------------------------- */
+
+struct block {
+    uint8_t *at;
+    size_t bytes; /* 0: was given back */
+};
+
+static struct {
+    _Alignas(16) uint8_t bytes[ARENA_BYTES];
+    size_t used;
+    struct block blocks[BLOCKS_MAX]; /* the first ones: all there are while a beginning is made */
+    unsigned n_blocks;
+} arena;
+
+static struct rn_pool *lasting_pool;
+static size_t lasting_bytes;
+static struct rig rig;
+
+/* What an input starts from. */
+static struct beginning {
+    struct rig rig;
+    struct block blocks[BLOCKS_MAX];
+    unsigned n_blocks;
+    size_t used;
+    uint8_t bytes[SAVED_BYTES]; /* of the blocks, one behind the other */
+    bool is_made;
+} beginnings[START_COUNT];
+
+/* The pool and its chunks outlast an input, and so never fail: else a failure would depend on the inputs before. */
+static bool is_lasting(size_t bytes)
+{
+    return lasting_pool == NULL || (bytes >= CHUNK_MIN_BYTES && bytes != sizeof(struct rn_stack));
+}
+
 static void *take(void *ctx, size_t bytes)
 {
     struct rig *r = ctx;
+    uint8_t *at = arena.bytes + arena.used;
+    size_t step = (bytes + REDZONE_BYTES + 15) & ~(size_t)15;
 
+    if (is_lasting(bytes)) {
+        lasting_bytes += bytes;
+        return calloc(1, bytes);
+    }
     if (r->fail_in > 0 && --r->fail_in == 0)
         return NULL;
+    if (step > ARENA_BYTES - arena.used)
+        return NULL;
+    arena.used += step;
     r->n_allocs++;
-    return calloc(1, bytes);
+    if (arena.n_blocks < BLOCKS_MAX)
+        arena.blocks[arena.n_blocks++] = (struct block){ at, bytes };
+    RN_SHOW(at, bytes);
+    memset(at, 0, bytes);
+    return at;
 }
 
 static void give(void *ctx, void *ptr, size_t bytes)
 {
     struct rig *r = ctx;
 
-    (void)bytes;
+    if (is_lasting(bytes)) {
+        lasting_bytes -= bytes;
+        free(ptr);
+        return;
+    }
     r->n_allocs--;
-    free(ptr);
+    for (unsigned i = 0; i < arena.n_blocks; i++) {
+        if (arena.blocks[i].at == ptr)
+            arena.blocks[i].bytes = 0;
+    }
+    RN_HIDE(ptr, bytes);
+}
+
+static const struct rn_alloc arena_alloc = { take, give, &rig };
+
+static void hide_all(void)
+{
+    RN_HIDE(arena.bytes, arena.used);
+    arena.used = 0;
+    arena.n_blocks = 0;
+}
+
+static void save(struct beginning *b)
+{
+    uint8_t *to = b->bytes;
+
+    must(arena.n_blocks < BLOCKS_MAX);
+    for (unsigned i = 0; i < arena.n_blocks; i++) {
+        struct block block = arena.blocks[i];
+
+        if (block.bytes == 0)
+            continue;
+        must(to + block.bytes <= b->bytes + SAVED_BYTES);
+        memcpy(to, block.at, block.bytes);
+        to += block.bytes;
+        b->blocks[b->n_blocks++] = block;
+    }
+    b->used = arena.used;
+    b->rig = rig;
+    b->is_made = true;
+}
+
+static void restore(const struct beginning *b)
+{
+    const uint8_t *from = b->bytes;
+
+    hide_all();
+    for (unsigned i = 0; i < b->n_blocks; i++) {
+        RN_SHOW(b->blocks[i].at, b->blocks[i].bytes);
+        memcpy(b->blocks[i].at, from, b->blocks[i].bytes);
+        from += b->blocks[i].bytes;
+    }
+    arena.used = b->used;
+    rig = b->rig;
 }
 
 /* --- what we send, as the peer sees it ---------------------------------------------------------------------------- */
@@ -418,15 +541,23 @@ static void step(struct rig *r)
     check_promises(r);
 }
 
-static void init(struct rig *r, const struct rn_alloc *alloc)
+static void make_lasting_pool(void)
+{
+    struct rn_pool_limits limits = { .max_bytes = POOL_MAX_BYTES };
+    struct rn_pool *pool;
+
+    must(rn_pool_new(&pool, &arena_alloc, &limits) == RN_OK);
+    lasting_pool = pool;
+    lasting_bytes = 0;
+}
+
+static void init(struct rig *r)
 {
     static const uint8_t seed[16] = "fuzz sequences";
-    struct rn_pool_limits limits = { .max_bytes = POOL_MAX_BYTES };
     struct rn_stack_opts so = { .protos = &rn_protos_all, .is_test = true };
     struct rn_nic_opts no = { .flags = RN_NIC_PROMISCUOUS | RN_NIC_SPOOFING };
     struct rn_endpoint local = { .addr = rn_addr_v4(0x0a000001), .port = SERVER_PORT };
 
-    must(rn_pool_new(&r->pool, alloc, &limits) == RN_OK);
     rn_turn_init(&r->turn, r->pool, seed, RN_NS_PER_S);
     r->device.turn = &r->turn;
     r->device.link_type = RN_LINK_IP;
@@ -442,10 +573,99 @@ static void init(struct rig *r, const struct rn_alloc *alloc)
     r->their_port = 1000;
 }
 
-static void fini(struct rig *r)
+static void peer_says(struct rig *r, uint16_t flags, bool has_options)
+{
+    bool is_syn = (flags & RN_TCP_SYN) != 0;
+    struct rn_tcp_hdr tcp = { .src_port = r->their_port,
+                              .dst_port = r->our_port,
+                              .seq = rn_seq_of(r->nxt),
+                              .ack = rn_seq_of(r->ack),
+                              .flags = flags,
+                              .window = 65535 };
+    struct rn_tcp_opts opts = { 0 };
+
+    if (has_options) {
+        opts = (struct rn_tcp_opts){ .has_ts = true, .ts_val = r->their_ts++, .ts_ecr = r->ts };
+        opts.has_mss = opts.has_wscale = opts.sack_ok = is_syn;
+        opts.mss = 1460;
+        opts.wscale = 7;
+    }
+    rn_turn_begin(&r->turn, r->turn.now_ns + RN_NS_PER_MS);
+    feed(r, &tcp, &opts, 0);
+    rn_turn_end(&r->turn);
+    collect(r);
+}
+
+static void begin_active(struct rig *r)
+{
+    struct rn_endpoint remote = { .addr = rn_addr_v4(0x0a000002), .port = 7 };
+
+    rn_turn_begin(&r->turn, r->turn.now_ns);
+    must(rn_tcp_new(&r->socks[0], r->stack) == RN_OK);
+    must(rn_sock_connect(r->socks[0], &remote) == RN_E_CONNECT_STARTED);
+    rn_turn_end(&r->turn);
+    collect(r);
+    peer_says(r, RN_TCP_SYN | RN_TCP_ACK, true);
+}
+
+static void make(struct beginning *b, enum start start)
+{
+    bool has_options = start == START_PASSIVE;
+
+    hide_all();
+    if (lasting_pool == NULL)
+        make_lasting_pool();
+    rig = (struct rig){ .pool = lasting_pool };
+    init(&rig);
+    if (start == START_ACTIVE) {
+        begin_active(&rig);
+    } else if (start != START_FRESH) {
+        peer_says(&rig, RN_TCP_SYN, has_options);
+        peer_says(&rig, RN_TCP_ACK, has_options);
+        rn_turn_begin(&rig.turn, rig.turn.now_ns);
+        accept_one(&rig);
+        rn_turn_end(&rig.turn);
+    }
+    must(start == START_FRESH || rn_sock_readiness(rig.socks[0]) == RN_WRITABLE);
+    check_promises(&rig);
+    save(b);
+}
+
+static void begin(struct rig *r)
+{
+    uint8_t how = rn_read_u8(&r->in);
+    struct beginning *b = &beginnings[how % START_COUNT];
+    struct rn_pool_limits tiny = { .max_bytes = POOL_TINY_BYTES };
+    struct rn_reader in = r->in;
+
+    if (!b->is_made)
+        make(b, (enum start)(how % START_COUNT));
+    restore(b);
+    r->in = in;
+    if (how >= 0xf0) {
+        must(rn_pool_new(&r->pool, &arena_alloc, &tiny) == RN_OK);
+        r->turn.pool = r->pool;
+    }
+}
+
+static void check_slabs(const struct rn_pool *pool)
 {
     struct rn_pool_stats stats;
 
+    rn_pool_get_stats(pool, &stats);
+    must(stats.bytes_in_use == 0);
+}
+
+static void check_lasting(void)
+{
+    struct rn_pool_stats stats;
+
+    rn_pool_get_stats(lasting_pool, &stats);
+    must(stats.bytes_in_use == 0 && stats.bytes_held == lasting_bytes);
+}
+
+static void fini(struct rig *r)
+{
     r->fail_in = 0;
     for (unsigned i = 0; i < SOCKS_MAX; i++)
         rn_sock_close(r->socks[i]);
@@ -455,21 +675,20 @@ static void fini(struct rig *r)
     r->stack = rn_stack_free(r->stack);
     rn_turn_begin(&r->turn, r->turn.now_ns);
     rn_turn_end(&r->turn);
-    rn_pool_get_stats(r->pool, &stats);
-    must(stats.pkts_in_use == 0 && stats.small_in_use == 0 && stats.big_in_use == 0);
+    check_slabs(r->pool);
     rn_turn_fini(&r->turn);
-    r->pool = rn_pool_free(r->pool);
+    if (r->pool != lasting_pool)
+        rn_pool_free(r->pool);
     must(r->n_allocs == 0);
+    check_lasting();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rig r = { .in = rn_reader_of(rn_view_of(data, size)) };
-    struct rn_alloc alloc = { take, give, &r };
-
-    init(&r, &alloc);
-    for (unsigned i = 0; i < DEEDS_MAX && r.in.rest.len > 0; i++)
-        step(&r);
-    fini(&r);
+    rig.in = rn_reader_of(rn_view_of(data, size));
+    begin(&rig);
+    for (unsigned i = 0; i < DEEDS_MAX && rig.in.rest.len > 0; i++)
+        step(&rig);
+    fini(&rig);
     return 0;
 }
