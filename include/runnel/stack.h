@@ -18,7 +18,7 @@ struct rn_stack_opts {
     const struct rn_protos *protos; /* required, usually &rn_protos_all */
     uint8_t secret[32];       /* entropy for ISNs, cookies, hashes; required unless @is_test */
     bool is_test;             /* a fixed secret is fine */
-    uint32_t icmp_rate_per_s; /* 1000; errors and RSTs each have a limiter of this rate */
+    uint32_t icmp_rate_per_s; /* 1000; of ICMP errors, half of it to one destination */
     uint32_t icmp_burst;      /* 50 */
     uint32_t reass_max_bytes; /* 4 MiB for all fragments held */
     size_t sock_max_bytes;    /* 256 MiB for all socket queues together */

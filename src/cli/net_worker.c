@@ -22,6 +22,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Inside are one user's programs: each connect that cannot be is told so at once, a hundred at a time too. */
+#define ICMP_RATE_PER_S 10000u
+#define ICMP_BURST      4096u
+
 #define HOST_NAME      "host.runnel"
 #define LISTEN_BACKLOG 1024
 
@@ -124,7 +128,10 @@ static int build_stack(struct rn_net_worker *w)
 {
     const struct rn_run_plan *plan = &w->config->plan;
     /* A program may ask a resolver on loopback, which leads to us (rn_plan_stubs). */
-    struct rn_stack_opts stack = { .protos = &rn_protos_all, .allow_loopback_from_nic = true };
+    struct rn_stack_opts stack = { .protos = &rn_protos_all,
+                                   .allow_loopback_from_nic = true,
+                                   .icmp_rate_per_s = ICMP_RATE_PER_S,
+                                   .icmp_burst = ICMP_BURST };
     struct rn_nic_opts nic = { .name = w->config->cell.ifname,
                                .flags = RN_NIC_PROMISCUOUS | RN_NIC_SPOOFING | RN_NIC_NO_DAD };
     int err;

@@ -213,6 +213,11 @@ static struct rn_view cut_quote(struct rn_view quote, const struct rn_quote *q)
     return quote;
 }
 
+static bool may_send_now(struct rn_stack *stack, struct rn_addr dst)
+{
+    return rn_icmp_limit_take(&stack->icmp_limit, &stack->turn->rand, dst, stack->turn->now_ns);
+}
+
 void rn_icmp_send(struct rn_stack *stack, const struct rn_icmp_out *out, struct rn_view quote)
 {
     struct rn_ip_out ip = { .nic = out->nic, .is_spoofed = true, .src = out->from };
@@ -229,7 +234,7 @@ void rn_icmp_send(struct rn_stack *stack, const struct rn_icmp_out *out, struct 
         ip.src = q.dst;
     if (find_way(stack, &flow, &ip, &q) < 0)
         return;
-    if (!flow.is_local && !rn_icmp_limit_take(&stack->icmp_limit, ip.dst, stack->turn->now_ns)) {
+    if (!flow.is_local && !may_send_now(stack, ip.dst)) {
         stack->stats.icmp_out_limited++;
         rn_flow_release(&flow);
         return;

@@ -61,6 +61,8 @@ struct rn_l4_ops {
     void (*detach)(struct rn_stack *stack, void *state);
     /* Consumes @pkt. */
     void (*input)(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
+    /* The stack's socket memory has just become full: give up what is held in vain. May be NULL. */
+    void (*strained)(struct rn_stack *stack, void *state);
     /* The stack's socket memory was full and has room again: who waits for it goes on. May be NULL. */
     void (*relieved)(struct rn_stack *stack, void *state);
     /* An ICMP error for a conversation of this protocol; may be NULL. */

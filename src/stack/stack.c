@@ -202,7 +202,16 @@ static void init_limits(struct rn_stack *stack)
     stack->ports.last = opts->port_last;
     stack->icmp_limit.key = stack->secrets.table;
     rn_icmp_limit_init(&stack->icmp_limit, opts->icmp_rate_per_s, opts->icmp_burst, now_ns);
-    rn_bucket_init(&stack->rst_bucket, opts->icmp_rate_per_s, opts->icmp_burst, now_ns);
+}
+
+static void strain(struct rn_task *task)
+{
+    struct rn_stack *stack = rn_container_of(task, struct rn_stack, strain);
+
+    for (unsigned i = 0; i < RN_L4_MAX && stack->protos->l4[i] != NULL; i++) {
+        if (stack->protos->l4[i]->strained != NULL)
+            stack->protos->l4[i]->strained(stack, stack->l4_state[i]);
+    }
 }
 
 static void relieve(struct rn_task *task)
@@ -227,6 +236,7 @@ int rn_stack_new(struct rn_stack **ret, struct rn_turn *turn, const struct rn_st
     if (stack == NULL)
         return RN_E_NOMEM;
     stack->turn = turn;
+    stack->strain.run = strain;
     stack->relief.run = relieve;
     stack->alloc = alloc;
     stack->opts = *opts;
@@ -257,6 +267,7 @@ struct rn_stack *rn_stack_free(struct rn_stack *stack)
         return NULL;
     detach_conversations(stack);
     rn_turn_unschedule(&stack->loop_task);
+    rn_turn_unschedule(&stack->strain);
     rn_turn_unschedule(&stack->relief);
     rn_pktq_free_all(&stack->looped);
     free_nics(stack);
@@ -288,6 +299,8 @@ void rn_stack_charge(struct rn_stack *stack, int64_t bytes)
 {
     stack->sock_bytes += (size_t)bytes;
     if (stack->sock_bytes >= stack->opts.sock_max_bytes) {
+        if (!stack->was_full)
+            rn_turn_schedule(stack->turn, RN_PHASE_EVENT, &stack->strain);
         stack->was_full = true;
     } else if (stack->was_full && rn_stack_pressure(stack) == RN_PRESSURE_NONE) {
         stack->was_full = false;

@@ -49,12 +49,11 @@ struct rn_stack {
     struct rn_pktq looped;    /* to ourselves; comes back in the DELIVER phase */
     struct rn_task loop_task;
     struct rn_icmp_limit icmp_limit; /* ICMP errors */
-    struct rn_bucket
-        rst_bucket;        /* RSTs for no connection (RFC 5961 does not forbid, floods teach) */
-    size_t sock_bytes;     /* charged by socket queues; limit opts.sock_max_bytes */
-    bool was_full;         /* since then somebody may be waiting for memory */
-    struct rn_task relief; /* EVENT: tells the transports that there is room again */
-    size_t reass_bytes;    /* charged by fragments held; limit opts.reass_max_bytes */
+    size_t sock_bytes;               /* charged by socket queues; limit opts.sock_max_bytes */
+    bool was_full;                   /* since then somebody may be waiting for memory */
+    struct rn_task strain;           /* EVENT: tells the transports that there is no room, */
+    struct rn_task relief;           /* that there is again */
+    size_t reass_bytes;              /* charged by fragments held; limit opts.reass_max_bytes */
     const struct rn_protos *protos;
     void *l3_state[RN_L3_COUNT];
     void *l4_state[RN_L4_MAX];

@@ -255,6 +255,7 @@ void rn_tcp_detach(struct rn_stack *stack, void *state)
 {
     struct rn_tcp_stack *tcp = state;
 
+    rn_turn_cancel(stack->turn, &tcp->reclaim);
     rn_tcp_forwarder_detach(tcp);
     abort_all(tcp);
     rn_tcp_timewait_free_all(tcp);

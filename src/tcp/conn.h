@@ -207,6 +207,7 @@ struct rn_tcp_stack {
     uint32_t n_orphans;
     uint32_t n_timewait;
     struct rn_list timewaits; /* timewait.c, oldest first */
+    struct rn_timer reclaim;  /* reclaim.c, while memory is full */
 };
 
 /* --- conn.c: birth, death --------------------------------------------------------------------------------- */
@@ -278,7 +279,7 @@ enum rn_tcp_opts_kind { RN_TCP_OPTS_SYN, RN_TCP_OPTS_SYN_ACK, RN_TCP_OPTS_SEGMEN
 void rn_tcp_opts_for(struct rn_tcp *conn, enum rn_tcp_opts_kind kind, struct rn_tcp_opts *ret);
 /* Bytes rn_tcp_opts_for(SEGMENT) would take now: timestamps, and SACK blocks while there is something to report. */
 uint32_t rn_tcp_opts_segment_bytes(const struct rn_tcp *conn);
-/* Answers a segment for no connection with RST, rate limited (RFC 9293 §3.10.7.1). @pkt borrowed. */
+/* Answers a segment for no connection with RST (RFC 9293 §3.10.7.1). @pkt borrowed. */
 void rn_tcp_reset_unknown(struct rn_nic *nic, const struct rn_ip_in *ip,
                           const struct rn_tcp_seg *seg, const struct rn_tcp_hdr *hdr);
 /* RST for a live connection we abort. */

@@ -92,6 +92,8 @@ struct rn_tcp_tlp {
 struct rn_tcp_resent {
     uint32_t first_ts; /* our timestamp of the first: Eifel, RFC 3522 */
     uint32_t bytes;    /* not yet found needless by DSACK */
+    rn_seq from;       /* all of them lie in [from, to) */
+    rn_seq to;
     bool is_any;
 };
 

@@ -23,6 +23,7 @@ const struct rn_l4_ops rn_tcp_ops = {
     .attach = rn_tcp_attach,
     .detach = rn_tcp_detach,
     .input = rn_tcp_input,
+    .strained = rn_tcp_strained,
     .relieved = rn_tcp_relieved,
     .error = rn_tcp_error_in,
 };

@@ -201,14 +201,21 @@ void rn_tcp_recovery_dsack(struct rn_tcp *conn, rn_seq from, rn_seq to)
 {
     struct rn_tcp_recovery *rec = &conn->flight->rec;
 
-    if (rec->may_undo && rn_seq_ge(from, rec->undo_from))
+    /* What was not sent twice cannot have come twice: a lie, or a copy the network made. */
+    if (rec->may_undo && rn_seq_ge(from, rec->undo_from) && rec->resent.is_any &&
+        rn_seq_ge(from, rec->resent.from) && rn_seq_le(to, rec->resent.to))
         rec->resent.bytes -= rn_min_u32(rec->resent.bytes, to.v - from.v);
 }
 
-static void note_retransmission(struct rn_tcp *conn, struct rn_tcp_resent *resent, uint32_t bytes)
+static void note_retransmission(struct rn_tcp *conn, struct rn_tcp_resent *resent, rn_seq seq,
+                                uint32_t bytes)
 {
+    rn_seq end = rn_seq_add(seq, bytes);
+
     if (!resent->is_any)
         resent->first_ts = rn_tcp_ts_now(conn);
+    resent->from = resent->is_any ? rn_seq_min(resent->from, seq) : seq;
+    resent->to = resent->is_any ? rn_seq_max(resent->to, end) : end;
     resent->is_any = true;
     resent->bytes += bytes;
 }
@@ -219,7 +226,7 @@ void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, rn_seq seq, uint32_t byt
     struct rn_tcp_recovery *rec = &conn->flight->rec;
     bool is_next = is_in_episode(conn) && rn_seq_ge(seq, rec->high);
 
-    note_retransmission(conn, is_next ? &rec->next : &rec->resent, bytes);
+    note_retransmission(conn, is_next ? &rec->next : &rec->resent, seq, bytes);
     rec->prr_out += bytes;
 }
 

@@ -88,6 +88,8 @@ void rn_tcp_send_reset_for(struct rn_stack *stack, const struct rn_endpoint *loc
     rn_tcp_send_bare(stack, &rst);
 }
 
+/* Without a limit: it is no larger than what it answers, and a limit that all share tells a spy who sends as somebody else
+ * whether that one has a connection here: where it has, no RST is taken from the limit (CVE-2016-5696, CVE-2020-25705). */
 void rn_tcp_reset_unknown(struct rn_nic *nic, const struct rn_ip_in *ip,
                           const struct rn_tcp_seg *seg, const struct rn_tcp_hdr *hdr)
 {
@@ -97,8 +99,6 @@ void rn_tcp_reset_unknown(struct rn_nic *nic, const struct rn_ip_in *ip,
 
     if (rn_addr_is_link_local(ip->src))
         local.nic = nic->id;
-    if (!rn_bucket_take(&stack->rst_bucket, 1, rn_stack_now_ns(stack)))
-        return;
     rn_tcp_send_reset_for(stack, &local, &remote, seg);
 }
 

@@ -100,6 +100,15 @@ static bool use_small_window(struct rn_tcp *conn)
     return conn->snd.wnd != 0 && rn_tcp_send_into_window(conn);
 }
 
+/* A peer that answers every probe and never opens the window may hold an application, which can see and end it; not us
+ * when the application has gone (CVE-2008-4609). */
+static bool is_probing_in_vain(const struct rn_tcp *conn)
+{
+    if (is_orphan(conn))
+        return conn->rtt.backoff >= PROBES_MAX_ORPHAN;
+    return conn->probes >= PROBES_MAX;
+}
+
 void rn_tcp_probe_fired(struct rn_tcp *conn)
 {
     if (conn->flight == NULL) { /* it was wanted for a FIN, and there was no memory */
@@ -113,8 +122,7 @@ void rn_tcp_probe_fired(struct rn_tcp *conn)
         return;
     }
     note_waiting(conn);
-    if (conn->probes >= (is_orphan(conn) ? PROBES_MAX_ORPHAN : PROBES_MAX) ||
-        rn_tcp_now_ns(conn) >= user_deadline_ns(conn)) {
+    if (is_probing_in_vain(conn) || rn_tcp_now_ns(conn) >= user_deadline_ns(conn)) {
         give_up(conn);
         return;
     }

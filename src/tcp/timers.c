@@ -9,7 +9,7 @@
 
 #define DELACK_NS      (40 * RN_NS_PER_MS) /* RFC 5681 §4.2 allows 500 ms; as Linux's least */
 #define CORK_NS        (200 * RN_NS_PER_MS)
-#define PERSIST_MAX_NS (120 * RN_NS_PER_S)
+#define PERSIST_MAX_NS (60 * RN_NS_PER_S) /* as BSD; RFC 9293 §3.8.6.1 leaves it open */
 /* Deadlines are compared modulo 2^32 ticks; further than this they would look past. */
 #define FAR_NS ((int64_t)1 << (31 + RN_WHEEL_TICK_SHIFT))
 

@@ -112,6 +112,27 @@ static void test_B09_challenges_of_one_connection_do_not_show_in_another(void **
     tcp_fixture_fini(&f);
 }
 
+/* A spy sends in the name of the victim's peer: where there is a connection no RST is sent, so a limit that all share would
+ * tell him of it. */
+static void test_B09_resets_of_strangers_do_not_show_in_those_of_others(void **state)
+{
+    struct tcp_fixture f;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    for (unsigned i = 0; i < 1000; i++) {
+        fix_peer(&f, ". 5:5(0) ack 9");
+        rn_pktq_free_all(&f.out);
+    }
+    f.them = rn_addr_v4(0xc0a80003);
+
+    for (unsigned i = 0; i < 100; i++) {
+        fix_peer(&f, ". 5:5(0) ack 9");
+        assert_int_equal(fix_next(&f).flags, RN_TCP_RST);
+    }
+    tcp_fixture_fini(&f);
+}
+
 /* 64 connections: neighbours must not tell each other's number, whose clock part is 4 us. */
 static void test_B11_isns_of_neighbouring_tuples_are_unrelated(void **state)
 {
@@ -292,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_B07_blind_rst_resets_only_at_the_exact_number),
         cmocka_unit_test(test_B07_blind_syn_never_resets),
         cmocka_unit_test(test_B08_data_with_an_implausible_ack_is_not_taken),
+        cmocka_unit_test(test_B09_resets_of_strangers_do_not_show_in_those_of_others),
         cmocka_unit_test(test_B09_challenges_of_one_connection_do_not_show_in_another),
         cmocka_unit_test(test_B11_isns_of_neighbouring_tuples_are_unrelated),
         cmocka_unit_test(test_B11_the_isn_of_one_tuple_follows_the_clock),

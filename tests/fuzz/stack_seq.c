@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
     POOL_MAX_BYTES = 16 << 20,
     POOL_TINY_BYTES = 192 << 10,
+    SOCKS_TINY_BYTES = 24 << 10,
     ARENA_BYTES = 4 << 20,
     SAVED_BYTES = 64 << 10,
     BLOCKS_MAX = 64,
@@ -645,6 +646,7 @@ static void begin(struct rig *r)
     if (how >= 0xf0) {
         must(rn_pool_new(&r->pool, &arena_alloc, &tiny) == RN_OK);
         r->turn.pool = r->pool;
+        r->stack->opts.sock_max_bytes = SOCKS_TINY_BYTES;
     }
 }
 
