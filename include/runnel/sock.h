@@ -12,7 +12,7 @@ enum rn_event {
     RN_READABLE = 1 << 0,  /* data, a datagram, end of stream, or a connection to accept */
     RN_WRITABLE = 1 << 1,  /* send room after a short write; connected */
     RN_PEER_SHUT = 1 << 2, /* the peer sent FIN: no more data will come after what is queued */
-    RN_ERROR = 1 << 3,     /* rn_sock_take_error() has something, or the error queue has */
+    RN_ERROR = 1 << 3,     /* rn_sock_take_error() has something */
     RN_HANGUP =
         1 << 4, /* both directions are over; after it no event comes but those of accept queues */
     RN_DRAINED =
@@ -71,14 +71,12 @@ enum rn_sock_opt {
     RN_SO_RCVBUF,    /* bytes; sets and fixes */
     RN_SO_RCVLOWAT,         /* bytes readable before RN_READABLE */
     RN_SO_BIND_NIC,         /* NIC id, 0 none */
-    RN_SO_MARK,             /* uint32 */
     RN_SO_WANT_DRAINED,     /* bool: report RN_DRAINED */
     RN_SO_INQ,              /* read only: bytes (next datagram's) waiting */
     RN_SO_OUTQ,             /* read only: bytes not yet acknowledged or sent */
     RN_IP_TTL,              /* 1..255, unicast, both families */
     RN_IP_TOS,              /* 0..255: DS field; TCP keeps the ECN bits to itself */
     RN_IP_MTU_DISCOVER,     /* enum rn_pmtud */
-    RN_IP_RECV_ERR,         /* bool: ICMP errors go to the error queue */
     RN_IPV6_V6ONLY,         /* bool, before bind; default false: v4 arrives as v4 */
     RN_UDP_NO_CHECKSUM,     /* bool, IPv4 only */
     RN_TCP_NODELAY = 100,   /* bool */
@@ -94,10 +92,22 @@ enum rn_sock_opt {
     RN_TCP_DEFER_ACCEPT_NS, /* listener: wait this long for data before accept */
     RN_TCP_WINDOW_CLAMP,    /* bytes, 0 none */
     RN_TCP_NOTSENT_LOWAT,   /* bytes not yet sent above which we are not writable */
-    RN_TCP_FASTOPEN,        /* listener: queue length; client: bool. RFC 7413, default off */
+    RN_TCP_FASTOPEN, /* listener: most connections that may be used before their handshake is done
+                        (RFC 7413); 0 off (default) */
     RN_TCP_MAX_PACING_RATE, /* bytes/s, -1 none */
     RN_TCP_TIMEWAIT_NS,     /* default 60 s */
     RN_TCP_ECN,             /* bool: connect() asks for ECN (RFC 3168); who asks us is granted it */
+    /* bool, default true, before connect or listen (then BAD_STATE): offer the option, or grant it to who offers. Read
+     * later they say what was agreed on. */
+    RN_TCP_TIMESTAMPS, /* RFC 7323 §3 */
+    RN_TCP_SACK,       /* RFC 2018 */
+    RN_TCP_WSCALE,     /* RFC 7323 §2 */
+    /* bool, before connect: if a cookie of the destination is known connect answers 0 at once, and the first bytes written
+     * leave in the SYN; else it asks for one. RFC 7413 */
+    RN_TCP_FASTOPEN_CONNECT,
+    /* bool, before connect or listen: Fast Open without cookies, for networks whose addresses cannot be forged */
+    RN_TCP_FASTOPEN_NO_COOKIE,
+    RN_TCP_RCVBUF_MOST, /* bytes, default 6 MiB: what auto-tuning may make of the receive buffer; the window scale follows it */
 };
 
 enum rn_pmtud { RN_PMTUD_DONT, RN_PMTUD_WANT, RN_PMTUD_DO, RN_PMTUD_PROBE };

@@ -33,6 +33,26 @@ RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write(struct rn_sock *sock, const void *byt
  * acknowledged or the connection is gone). All or nothing. Returns len or errors as rn_tcp_write. */
 RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_slice bytes,
                                                void (*release)(void *arg), void *arg);
+/*
+ * Fast Open (RFC 7413): connects, and if a cookie of @remote is known takes as much of @bytes as its SYN carries. The peer
+ * may get them twice if its SYN is duplicated: only for requests that may be repeated. Returns how many bytes were taken
+ * (> 0), CONNECT_STARTED when none were (write them when RN_WRITABLE is told; the SYN asks for a cookie), or errors as
+ * rn_sock_connect. On a connected socket: as rn_tcp_write.
+ */
+RN_PUBLIC RN_MUST_USE int64_t rn_tcp_connect_write(struct rn_sock *sock,
+                                                   const struct rn_endpoint *remote,
+                                                   const void *bytes, size_t len);
+/* Keys of the cookies that listeners of @stack give out, for machines that answer at one address: the first makes them, all
+ * @n (at most 2) check them, so that keys can be changed without refusing anybody. 0: a random key that changes by itself
+ * (default). Errors: BAD_OPTION. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_set_fastopen_keys(struct rn_stack *stack,
+                                                   const uint8_t (*keys)[16], unsigned n);
+/* The same for one listener alone. Errors: BAD_OPTION, BAD_STATE, NOMEM. */
+RN_PUBLIC RN_MUST_USE int rn_tcp_set_listener_fastopen_keys(struct rn_sock *sock,
+                                                            const uint8_t (*keys)[16], unsigned n);
+/* Forgets the cookies that servers gave us, and where Fast Open failed. */
+RN_PUBLIC void rn_tcp_forget_fastopen(struct rn_stack *stack);
+
 /* Bytes rn_tcp_write would take now. */
 RN_PUBLIC size_t rn_tcp_send_room(const struct rn_sock *sock);
 
@@ -70,6 +90,7 @@ struct rn_tcp_info {
     enum rn_tcp_state state;
     enum rn_tcp_ca_state ca_state;
     bool has_timestamps, has_sack, has_wscale, has_ecn;
+    bool has_syn_data; /* Fast Open: the data of the SYN, theirs or ours, was taken */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t backoff, probes, syn_retries;
     uint32_t snd_mss, rcv_mss, advmss, pmtu;
@@ -80,11 +101,17 @@ struct rn_tcp_info {
     uint32_t unacked_pkts, sacked_pkts, lost_pkts;
     uint32_t inflight, notsent;
     uint64_t bytes_acked, bytes_received;
-    uint32_t total_retrans_pkts, reord_seen, rcv_ooo_pkts;
+    uint32_t retrans_pkts, total_retrans_pkts; /* in flight again now; ever sent again */
+    uint32_t delivered_pkts;                   /* that reached the peer, SYN and FIN included */
+    /* How far the network was seen to reorder (at least 3, RFC 5681), and how often, while data was in flight. */
+    uint32_t reordering_pkts, reord_seen;
+    uint32_t rcv_ooo_pkts;
     uint32_t segs_out, segs_in, data_segs_in;
     uint64_t delivery_rate, pacing_rate; /* bytes per second */
     bool delivery_rate_app_limited;
-    int64_t last_recv_ns, last_data_sent_ns; /* ago */
+    int64_t last_recv_ns, last_data_recv_ns, last_data_sent_ns; /* ago */
+    /* How long there was data to send; of that, how long the peer's window or our buffer held it. To the ms. */
+    int64_t busy_ns, rwnd_limited_ns, sndbuf_limited_ns;
 };
 
 /* Errors: BAD_STATE (not TCP). */

@@ -32,7 +32,6 @@ enum rn_sock_flag {
     RN_SOCK_REUSEPORT = 1 << 1,
     RN_SOCK_V6ONLY = 1 << 2,
     RN_SOCK_BROADCAST = 1 << 3,
-    RN_SOCK_RECV_ERR = 1 << 4,
     RN_SOCK_ORPHAN = 1 << 5, /* closed by the application; lives on by itself */
     RN_SOCK_BOUND = 1 << 6,
     RN_SOCK_SPOOFED = 1 << 7, /* made by a forwarder: its local address need not be ours */

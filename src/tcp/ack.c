@@ -55,6 +55,9 @@ static void take_handshake(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
     sample_handshake(conn, seg);
     conn->snd.una = rn_seq_add(conn->iss, 1);
     conn->rtt.backoff = 0;
+    /* A SYN of ours and its data are one segment. */
+    if ((conn->flags & (RN_TCPF_SYN_DATA_ACKED | RN_TCPF_PASSIVE)) != RN_TCPF_SYN_DATA_ACKED)
+        conn->count.delivered++;
     rn_tcp_timers_handshake_done(conn);
 }
 
@@ -66,6 +69,7 @@ void rn_tcp_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack, const struct 
     int64_t rtt_us;
 
     ack->delivered += bytes;
+    conn->count.delivered += bytes < rn_tcp_rec_len(rec) ? bytes / rec->mss : rec->segs;
     rn_tcp_rate_delivered(conn, ack, rec, bytes);
     rn_tcp_rack_delivered(conn, ack, rec);
     if (rec->sent_more != 0) {
@@ -174,6 +178,7 @@ static void end_flight(struct rn_tcp *conn)
 
     if (flight->n_recs != 0 || conn->snd.queued != 0)
         return;
+    rn_tcp_busy_end(conn);
     if (flight->linger_until_ns == 0)
         flight->linger_until_ns = rn_tcp_now_ns(conn) + rn_tcp_rto_ns(conn);
     if ((flight->rec.may_undo || flight->tlp.is_out) &&

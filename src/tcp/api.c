@@ -1,3 +1,4 @@
+#include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
 #include "tcp/reorder.h"
@@ -110,6 +111,12 @@ void rn_tcp_consume(struct rn_sock *sock, size_t len)
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
+/* RFC 7413: before the handshake is done. */
+static bool is_open_for_first_bytes(const struct rn_tcp *conn)
+{
+    return rn_tcp_is_deferred(conn) || rn_tcp_is_early(conn);
+}
+
 static int check_writable(struct rn_tcp *conn)
 {
     int err;
@@ -124,6 +131,8 @@ static int check_writable(struct rn_tcp *conn)
         return RN_OK;
     case RN_TCP_SYN_SENT:
     case RN_TCP_SYN_RCVD:
+        if (is_open_for_first_bytes(conn))
+            return RN_OK;
         conn->flags |= RN_TCPF_WANT_WRITE;
         return RN_E_WOULD_BLOCK;
     default:
@@ -141,6 +150,32 @@ static void note_dialogue(struct rn_tcp *conn)
         conn->rtt.quick_acks = 0;
 }
 
+static void written(struct rn_tcp *conn)
+{
+    note_dialogue(conn);
+    if (rn_tcp_is_deferred(conn))
+        rn_tcp_fastopen_go(conn);
+    else
+        rn_tcp_want_output(conn);
+}
+
+/* Of what waits for a SYN only as much is taken as that can carry: the rest of the path is unknown. */
+static size_t room_for_write(struct rn_tcp *conn)
+{
+    size_t room = rn_tcp_snd_room(conn);
+
+    return rn_tcp_is_deferred(conn) ? rn_min_size(room, rn_tcp_fastopen_room(conn)) : room;
+}
+
+/* Nothing to write: of a connect() that waited for it, this is the start all the same. */
+static int write_nothing(struct rn_tcp *conn)
+{
+    if (!rn_tcp_is_deferred(conn))
+        return 0;
+    rn_tcp_fastopen_go(conn);
+    return RN_E_CONNECT_STARTED;
+}
+
 int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len, unsigned flags)
 {
     struct rn_tcp *conn = rn_tcp_of(sock);
@@ -151,11 +186,13 @@ int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len, unsign
     err = check_writable(conn);
     if (err < 0)
         return err;
-    n = rn_min_size(len, rn_tcp_snd_room(conn));
+    if (len == 0)
+        return write_nothing(conn);
+    n = rn_min_size(len, room_for_write(conn));
     if (n < len)
         conn->flags |= RN_TCPF_WANT_WRITE;
     if (n == 0)
-        return len == 0 ? 0 : RN_E_WOULD_BLOCK;
+        return RN_E_WOULD_BLOCK;
     taken = rn_tcp_snd_copy(conn, bytes, n);
     if (taken < 0)
         return taken;
@@ -163,8 +200,7 @@ int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len, unsign
         conn->flags |= RN_TCPF_MORE;
     else
         conn->flags &= ~(uint32_t)RN_TCPF_MORE;
-    note_dialogue(conn);
-    rn_tcp_want_output(conn);
+    written(conn);
     return taken;
 }
 
@@ -242,8 +278,7 @@ int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_slice bytes, void (*rel
     taken = append_loan(conn, bytes, loan);
     if (taken < 0)
         return taken;
-    note_dialogue(conn);
-    rn_tcp_want_output(conn);
+    written(conn);
     return taken;
 }
 
@@ -259,8 +294,7 @@ int64_t rn_tcp_write_buf(struct rn_sock *sock, struct rn_buf *buf, uint32_t off,
     taken = rn_tcp_snd_append(conn, buf, off, len);
     if (taken < 0)
         return taken;
-    note_dialogue(conn);
-    rn_tcp_want_output(conn);
+    written(conn);
     return taken;
 }
 
@@ -463,6 +497,7 @@ static unsigned stream_readiness(const struct rn_tcp *conn)
         ready |= RN_READABLE;
     if ((conn->flags & RN_TCPF_FIN_RCVD) != 0)
         ready |= RN_PEER_SHUT;
+    may_send = may_send || is_open_for_first_bytes(conn);
     if (may_send && (conn->flags & RN_TCPF_SHUT_WRITE) == 0 && rn_tcp_snd_room(conn) > 0)
         ready |= RN_WRITABLE;
     return ready;

@@ -119,10 +119,11 @@ static void describe_offload(const struct rn_tcp *conn, const struct rn_tcp_out 
 static struct rn_pkt *assemble(struct rn_tcp *conn, const struct rn_tcp_out *out)
 {
     struct rn_pkt *pkt = rn_pkt_new(conn->sock.stack->turn->pool);
+    rn_seq data = rn_seq_add(out->seq, (out->flags & RN_TCP_SYN) != 0);
 
     if (pkt == NULL)
         return NULL;
-    if ((out->len != 0 && !rn_tcp_queue_attach(&conn->flight->queue, out->seq, out->len, pkt)) ||
+    if ((out->len != 0 && !rn_tcp_queue_attach(&conn->flight->queue, data, out->len, pkt)) ||
         !write_header(conn, out, pkt)) {
         rn_pkt_free(pkt);
         return NULL;

@@ -1,5 +1,6 @@
 #include "tcp/conn.h"
 
+#include "tcp/fastopen.h"
 #include "tcp/forwarder.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
@@ -22,6 +23,7 @@ static const struct rn_tcp_cold default_options = {
     .timewait_ns = 60 * RN_NS_PER_S,
     .syn_cnt = 6,
     .rcvlowat = 1,
+    .rcvbuf_most = 6u << 20, /* Linux tcp_rmem[2] */
     .max_pacing_rate = UINT64_MAX,
 };
 
@@ -57,6 +59,7 @@ int rn_tcp_conn_new(struct rn_tcp **ret, struct rn_stack *stack)
         return RN_E_NOMEM;
     rn_sock_init(&conn->sock, stack, &rn_tcp_sock_ops);
     conn->state = RN_TCP_CLOSED;
+    conn->flags = RN_TCPF_TS | RN_TCPF_SACK | RN_TCPF_WSCALE;
     conn->output.run = rn_tcp_flush;
     rn_tcp_timers_init(conn);
     rn_tcp_snd_init(conn);
@@ -80,6 +83,7 @@ void rn_tcp_conn_free(struct rn_tcp *conn)
     rn_tcp_rcv_clear(conn);
     rn_flow_release(&conn->flow);
     rn_sock_fini(&conn->sock);
+    rn_tcp_fastopen_release(conn);
     rn_alloc_free(alloc, conn->cold, sizeof(*conn->cold));
     rn_alloc_free(alloc, conn, sizeof(*conn));
 }
@@ -116,6 +120,7 @@ void rn_tcp_conn_end(struct rn_tcp *conn, int err)
     if (conn->state == RN_TCP_CLOSED)
         return;
     rn_tcp_move(conn, err == RN_E_TIMED_OUT ? RN_TCP_EV_TIMEOUT : RN_TCP_EV_RESET);
+    rn_tcp_fastopen_settled(conn, err);
     rn_tcp_conn_quiesce(conn);
     rn_demux_remove(&conn->sock.stack->demux, &conn->sock.demux);
     if (has_owner(conn))
@@ -150,7 +155,7 @@ rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
 void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn)
 {
     conn->iss = isn;
-    conn->snd.una = conn->snd.nxt = conn->snd.max = isn;
+    conn->snd.una = conn->snd.nxt = isn;
 }
 
 uint32_t rn_tcp_ts_offset(const struct rn_stack *stack, const struct rn_demux_key *key)
@@ -259,5 +264,6 @@ void rn_tcp_detach(struct rn_stack *stack, void *state)
     rn_tcp_forwarder_detach(tcp);
     abort_all(tcp);
     rn_tcp_timewait_free_all(tcp);
+    rn_tcp_fastopen_forget_all(tcp);
     rn_alloc_free(stack->alloc, tcp, sizeof(*tcp));
 }

@@ -16,10 +16,12 @@
 #include <runnel/tcp.h>
 
 struct rn_tcp;
-struct rn_tcp_flight; /* tcp/flight.h */
-struct rn_tcp_rx;     /* tcp/reorder.h */
-struct rn_tcp_listen; /* tcp/listen.h */
-struct rn_tcp_cc_ops; /* tcp/cc.h */
+struct rn_tcp_flight;         /* tcp/flight.h */
+struct rn_tcp_rx;             /* tcp/reorder.h */
+struct rn_tcp_listen;         /* tcp/listen.h */
+struct rn_tcp_cc_ops;         /* tcp/cc.h */
+struct rn_tcp_fastopen;       /* tcp/fastopen.h */
+struct rn_tcp_fastopen_cache; /* tcp/fastopen_client.c */
 
 /* One arriving segment: header in host order, options, payload still in its packet. */
 struct rn_tcp_seg {
@@ -43,10 +45,9 @@ static inline rn_seq rn_tcp_seg_end(const struct rn_tcp_seg *seg)
 }
 
 struct rn_tcp_snd {
-    rn_seq una;       /* oldest unacknowledged; iss until our SYN is acknowledged */
-    rn_seq nxt;       /* next new to send; iss when the SYN was not sent yet */
-    rn_seq max;       /* highest ever sent; nxt <= max, less only after a timeout */
-    uint32_t wnd;     /* scaled peer window, from una */
+    rn_seq una;   /* oldest unacknowledged; iss until our SYN is acknowledged */
+    rn_seq nxt;   /* next new to send, whatever is sent again; iss when the SYN was not sent yet */
+    uint32_t wnd; /* scaled peer window, from una */
     uint32_t wnd_max; /* largest ever seen, for SWS avoidance */
     rn_seq wl1;
     rn_seq wl2; /* segment that last updated wnd (RFC 9293 §3.10.7.4) */
@@ -62,7 +63,7 @@ struct rn_tcp_snd {
 
 struct rn_tcp_rcv {
     rn_seq nxt;
-    rn_seq wup;           /* rcv.nxt when we last sent a window */
+    rn_seq wup;           /* rcv.nxt when we last sent an ACK and its window (RFC 7323 §4.3) */
     uint32_t wnd;         /* window advertised at wup; the right edge wup + wnd never shrinks */
     uint32_t queued;      /* bytes readable */
     uint32_t buf_max;     /* receive buffer limit, auto-tuned unless fixed */
@@ -70,11 +71,11 @@ struct rn_tcp_rcv {
     struct rn_pkt *last;  /* of a ring by pkt->next, so last->next is the oldest readable packet */
     struct rn_tcp_rx *rx; /* reorder store, SACK blocks, auto-tuning; NULL when not needed */
     uint32_t ts_recent;
-    uint32_t ts_recent_s; /* when it was stored, in s: RFC 7323 §5.5, 24 days */
-    rn_seq last_ack_sent; /* RFC 7323 §4.3 */
-    uint16_t mss_est;     /* estimate of the peer's segment size, for delayed ACKs */
-    uint8_t wscale;       /* shift of windows we send */
-    uint8_t pending_segs; /* full-sized segments since the last ACK */
+    uint32_t ts_recent_s;  /* when it was stored, in s: RFC 7323 §5.5, 24 days */
+    uint32_t last_data_ms; /* when data came last, milliseconds modulo 2^32 */
+    uint16_t mss_est;      /* estimate of the peer's segment size, for delayed ACKs */
+    uint8_t wscale;        /* shift of windows we send */
+    uint8_t pending_segs;  /* full-sized segments since the last ACK */
 };
 
 /* Microseconds hold every RTT there is (71 minutes) in half the bytes; a sample of less counts as 1 us. */
@@ -107,9 +108,9 @@ struct rn_tcp_cc {
 };
 
 enum rn_tcp_conn_flag {
-    RN_TCPF_TS = 1u << 0,     /* timestamps negotiated */
-    RN_TCPF_SACK = 1u << 1,   /* SACK negotiated */
-    RN_TCPF_WSCALE = 1u << 2, /* window scaling negotiated */
+    RN_TCPF_TS = 1u << 0,     /* timestamps: wanted, and from the peer's SYN on: negotiated */
+    RN_TCPF_SACK = 1u << 1,   /* SACK, likewise */
+    RN_TCPF_WSCALE = 1u << 2, /* window scaling, likewise */
     RN_TCPF_NODELAY = 1u << 3,
     RN_TCPF_CORK = 1u << 4,
     RN_TCPF_QUICKACK = 1u << 5,
@@ -127,7 +128,15 @@ enum rn_tcp_conn_flag {
     RN_TCPF_MORE = 1u << 17,    /* last write said MORE */
     RN_TCPF_PASSIVE = 1u << 18, /* born of a listener or forwarder */
     RN_TCPF_FORWARDED = 1u << 19,
-    RN_TCPF_ORPHAN = 1u << 21, /* closed by the application: owns itself, counted */
+    RN_TCPF_SYN_DATA = 1u << 20,   /* the SYN to come may carry data */
+    RN_TCPF_ORPHAN = 1u << 21,     /* closed by the application: owns itself, counted */
+    RN_TCPF_FASTOPEN = 1u << 22,   /* passive: early (fastopen.h); active: our SYN had the option */
+    RN_TCPF_FO_OPTION = 1u << 23,  /* the SYN or SYN+ACK to come carries the option */
+    RN_TCPF_FO_EXP = 1u << 24,     /* in its experimental form */
+    RN_TCPF_FO_CONNECT = 1u << 25, /* connect() waits for the first write if there is a cookie */
+    RN_TCPF_FO_NO_COOKIE = 1u << 26,   /* neither ask for cookies nor send them */
+    RN_TCPF_FO_DEFERRED = 1u << 27,    /* it waits */
+    RN_TCPF_SYN_DATA_ACKED = 1u << 28, /* data in a SYN was taken, theirs or ours */
 };
 
 /* Rarely set options; allocated when one first differs from its default. */
@@ -135,8 +144,10 @@ struct rn_tcp_cold {
     int64_t keep_idle_ns, keep_intvl_ns, user_timeout_ns, linger_ns, linger2_ns, timewait_ns,
         defer_ns;
     uint64_t max_pacing_rate;
-    uint32_t window_clamp, notsent_lowat, rcvlowat;
+    uint32_t window_clamp, notsent_lowat, rcvlowat, rcvbuf_most;
+    uint32_t rwnd_limited_ms, sndbuf_limited_ms; /* of the time busy */
     uint8_t keep_cnt, syn_cnt;
+    struct rn_tcp_fastopen *fastopen; /* holds a reference; of listeners and early connections */
 };
 
 /* Lifetime counts that TCP_INFO reports. */
@@ -145,6 +156,7 @@ struct rn_tcp_count {
         una_wraps; /* how often snd.una - iss went through 2^32: bytes acknowledged need no counter of their own */
     uint16_t nxt_wraps; /* rcv.nxt - irs */
     uint32_t segs_in, segs_out, retrans, data_segs_in;
+    uint32_t delivered; /* segments that reached the peer, SYN and FIN included */
 };
 
 /* A number that began at @first goes on from @before to @after. */
@@ -173,6 +185,7 @@ struct rn_tcp {
     uint8_t syn_retries;
     struct rn_tcp_snd snd;
     rn_seq iss;
+    rn_seq irs;
     struct rn_tcp_rcv rcv;
     struct rn_tcp_flight *flight; /* NULL when nothing is queued or in flight */
     struct rn_task output;        /* OUTPUT phase: rn_tcp_flush; at the end, the reaper of conn.c */
@@ -181,10 +194,10 @@ struct rn_tcp {
     uint32_t due[RN_TCP_T_COUNT]; /* deadlines in wheel ticks modulo 2^32; 0: not armed */
     struct rn_tcp_rtt rtt;
     struct rn_flow flow;
-    uint32_t ts_offset; /* added to our timestamp clock, RFC 7323 §5.4 */
-    rn_seq irs;
+    uint32_t ts_offset;         /* added to our timestamp clock, RFC 7323 §5.4 */
     uint32_t last_recv_ms;      /* any segment: keepalive; milliseconds modulo 2^32 */
     uint32_t last_challenge_ms; /* RFC 5961 §7 limit, this connection's own */
+    uint32_t busy_ms;           /* with data under way or waiting; flights that are over */
     struct rn_tcp_cold *cold;   /* NULL: all defaults */
     struct rn_tcp_listen
         *listen; /* of a listener; or, while unaccepted, the listener we belong to */
@@ -197,6 +210,12 @@ struct rn_tcp {
 _Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 496,
                "what an idle connection costs, DESIGN 2.3");
 
+/* Keys of the cookies. n 0: made of the stack's secret, and changed from time to time. */
+struct rn_tcp_fastopen_keys {
+    struct rn_hash_key key[2]; /* the first makes cookies, both check them */
+    uint8_t n;
+};
+
 /* Per-stack TCP state (rn_l4_ops.attach). */
 struct rn_tcp_stack {
     struct rn_stack *stack;
@@ -208,6 +227,8 @@ struct rn_tcp_stack {
     uint32_t n_timewait;
     struct rn_list timewaits; /* timewait.c, oldest first */
     struct rn_timer reclaim;  /* reclaim.c, while memory is full */
+    struct rn_tcp_fastopen_keys fastopen_keys;
+    struct rn_tcp_fastopen_cache *fastopen_cache; /* owned; NULL until first needed */
 };
 
 /* --- conn.c: birth, death --------------------------------------------------------------------------------- */
@@ -266,7 +287,7 @@ void rn_tcp_segment_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 void rn_tcp_rcv_data(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* The window to advertise now, unscaled bytes; SWS-avoiding, never shrinking the right edge (RFC 9293 §3.8.6.2.2). */
 uint32_t rn_tcp_rcv_window(struct rn_tcp *conn);
-/* A segment with an ACK leaves now: returns its window field and accounts both as sent (right edge, last_ack_sent, no
+/* A segment with an ACK leaves now: returns its window field and accounts both as sent (right edge, wup, no
  * ACK owed any more). Only build.c calls it. */
 uint16_t rn_tcp_rcv_announce(struct rn_tcp *conn, uint16_t flags);
 /* Up to @max blocks to report: DSACK first, then most recent (RFC 2018 §4, 2883). Returns how many. A DSACK is reported
@@ -310,8 +331,8 @@ int64_t rn_tcp_snd_append(struct rn_tcp *conn, struct rn_buf *buf, uint32_t off,
 size_t rn_tcp_snd_room(const struct rn_tcp *conn);
 /* All queued data is sent or dropped: used by conn_end. Frees the flight. */
 void rn_tcp_snd_clear(struct rn_tcp *conn);
-/* An acceptable ACK arrived (snd.una <= ack <= snd.max, already checked): what it means for the send queue, RTT, loss
- * detection, cwnd, window. @seg->wnd is scaled. That our FIN was acknowledged (FIN_SENT and una == max) the input side
+/* An acceptable ACK arrived (snd.una <= ack <= snd.nxt, already checked): what it means for the send queue, RTT, loss
+ * detection, cwnd, window. @seg->wnd is scaled. That our FIN was acknowledged (FIN_SENT and una == nxt) the input side
  * sees for itself; FIN_SENT is moved by snd.c when the FIN leaves. */
 void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* ICMP told of a smaller path, or the route changed: recompute snd.mss; resend what is too big. */

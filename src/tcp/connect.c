@@ -1,3 +1,5 @@
+#include "tcp/fastopen.h"
+#include "tcp/flight.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 #include "tcp/timewait.h"
@@ -8,6 +10,8 @@
 
 static int check_connectable(const struct rn_tcp *conn, const struct rn_endpoint *remote)
 {
+    if (rn_tcp_is_deferred(conn))
+        return RN_E_ALREADY_CONNECTED;
     if (conn->state == RN_TCP_SYN_SENT || conn->state == RN_TCP_SYN_RCVD)
         return RN_E_ALREADY_CONNECTING;
     if (conn->state == RN_TCP_LISTEN)
@@ -59,9 +63,10 @@ static int choose_source(struct rn_tcp *conn, struct rn_endpoint *local,
     return rn_flow_find(conn->sock.stack, &conn->flow, &out, &local->addr);
 }
 
-int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
+/* SYN-SENT, with names and first sequence number, but without a SYN. */
+static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
 {
-    struct rn_tcp *conn = rn_tcp_of(sock);
+    struct rn_sock *sock = &conn->sock;
     struct rn_endpoint to = real_remote(remote);
     struct rn_endpoint local = rn_sock_local(sock);
     rn_seq isn = { 0 };
@@ -88,8 +93,46 @@ int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
         rn_tcp_conn_start_at(conn, isn);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
     rn_tcp_move(conn, RN_TCP_EV_OPEN_ACTIVE);
+    return RN_OK;
+}
+
+int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    int err = begin(conn, remote);
+
+    if (err < 0)
+        return err;
+    if ((conn->flags & RN_TCPF_FO_CONNECT) != 0 && rn_tcp_fastopen_prepare(conn)) {
+        conn->flags |= RN_TCPF_FO_DEFERRED;
+        return RN_OK;
+    }
     rn_tcp_send_syn(conn);
     return RN_E_CONNECT_STARTED;
+}
+
+/* Without a cookie the bytes are not taken: the caller writes them when the handshake is done. */
+int64_t rn_tcp_connect_write(struct rn_sock *sock, const struct rn_endpoint *remote,
+                             const void *bytes, size_t len)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    int err;
+
+    if (sock->ops != &rn_tcp_sock_ops)
+        return RN_E_BAD_STATE;
+    if (conn->state == RN_TCP_CLOSED && conn->iss.v == 0) {
+        err = begin(conn, remote);
+        if (err < 0)
+            return err;
+        if (!rn_tcp_fastopen_prepare(conn)) {
+            rn_tcp_send_syn(conn);
+            return RN_E_CONNECT_STARTED;
+        }
+        conn->flags |= RN_TCPF_FO_DEFERRED;
+    } else if (conn->state == RN_TCP_SYN_SENT && !rn_tcp_is_deferred(conn)) {
+        return RN_E_ALREADY_CONNECTING;
+    }
+    return rn_tcp_write(sock, bytes, len, 0);
 }
 
 /* --- SYN-SENT --------------------------------------------------------------------------------------------------- */
@@ -103,9 +146,22 @@ void rn_tcp_established(struct rn_tcp *conn)
     rn_sock_ready(&conn->sock, RN_WRITABLE);
 }
 
+/* RFC 7323 §3.2: what a SYN+ACK echoes is the time of one of our SYNs, or it answers somebody else's. */
+static bool echoes_our_time(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    int32_t ago_ms = (int32_t)(rn_tcp_ts_now(conn) - seg->opts.ts_ecr);
+
+    if ((conn->flags & RN_TCPF_TS) == 0 || !seg->has_opts || !seg->opts.has_ts ||
+        seg->opts.ts_ecr == 0)
+        return true;
+    /* The timeouts so far, doubling, make less than twice the present one. */
+    return ago_ms >= 0 && ago_ms <= 2 * (rn_tcp_rto_ns(conn) / RN_NS_PER_MS);
+}
+
 static bool acks_our_syn(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    return rn_seq_gt(seg->ack, conn->iss) && rn_seq_le(seg->ack, conn->snd.max);
+    return rn_seq_gt(seg->ack, conn->iss) && rn_seq_le(seg->ack, conn->snd.nxt) &&
+           echoes_our_time(conn, seg);
 }
 
 static void reset_answer(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
@@ -142,10 +198,12 @@ static void on_syn_ack(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
     take_syn(conn, seg);
     rn_tcp_ecn_on_syn_ack(conn, seg->flags);
+    rn_tcp_fastopen_on_syn_ack(conn, seg);
     rn_tcp_established(conn);
     rn_tcp_ack_in(conn, seg);
     if (conn->state != RN_TCP_ESTABLISHED)
         return;
+    rn_tcp_fastopen_resend(conn);
     conn->flags |= RN_TCPF_ACK_NOW;
     rn_tcp_want_output(conn);
     rest_of_syn(conn, seg);

@@ -158,7 +158,8 @@ bool rn_tcp_cookie_check(struct rn_tcp *listener, struct rn_tcp_syn *syn,
     }
     syn->opts = (struct rn_tcp_opts){ .has_mss = true, .mss = mss_table[index] };
     syn->flags = RN_TCP_SYN;
-    if (seg->opts.has_ts) /* only our own echoed value tells the rest */
+    if (seg->opts.has_ts &&
+        (listener->flags & RN_TCPF_TS) != 0) /* our echoed value tells the rest */
         decode_ts(syn, &seg->opts);
     syn->has_isn = true;
     syn->isn = isn;

@@ -53,6 +53,7 @@ void rn_tcp_flight_free(struct rn_tcp *conn)
 
     if (flight == NULL)
         return;
+    rn_tcp_busy_end(conn);
     free_recs(alloc, &flight->in_order, offsetof(struct rn_tcp_rec, order));
     free_recs(alloc, &flight->spare, offsetof(struct rn_tcp_rec, link));
     rn_tcp_queue_fini(conn, &flight->queue);
@@ -137,6 +138,20 @@ static uint32_t count_segs(const struct rn_tcp_rec *rec)
     return (len + rec->mss - 1) / rec->mss;
 }
 
+/* How much of @rec counts as in flight again. */
+static void count_resent(struct rn_tcp_flight *flight, struct rn_tcp_rec *rec, uint32_t segs)
+{
+    flight->resent_segs += segs - rec->resent;
+    rec->resent = segs;
+}
+
+static void recount_resent(struct rn_tcp_flight *flight, struct rn_tcp_rec *rec)
+{
+    bool is_again = rec->state == RN_TCP_REC_FLYING && rec->sent_more != 0;
+
+    count_resent(flight, rec, is_again ? rec->segs : 0);
+}
+
 struct rn_tcp_rec *rn_tcp_rec_append(struct rn_tcp *conn, rn_seq seq, rn_seq end)
 {
     struct rn_tcp_flight *flight = conn->flight;
@@ -164,9 +179,13 @@ struct rn_tcp_rec *rn_tcp_rec_split(struct rn_tcp *conn, struct rn_tcp_rec *rec,
         return NULL;
     *right = *rec;
     right->seq = at;
+    right->resent = 0;
     rec->end = at;
+    rec->is_pushed = false;
     rec->segs = count_segs(rec);
     right->segs = count_segs(right);
+    recount_resent(flight, rec);
+    recount_resent(flight, right);
     if (rec->state == RN_TCP_REC_SACKED)
         flight->sacked_segs += rec->segs + right->segs - segs;
     right->order = (struct rn_list){ 0 };
@@ -204,6 +223,7 @@ static void leave(struct rn_tcp_flight *flight, struct rn_tcp_rec *rec)
     if (!rn_list_is_linked(&rec->link) && rec->state != RN_TCP_REC_SACKED)
         return;
     uncount(flight, rec, rn_tcp_rec_len(rec), rec->segs);
+    count_resent(flight, rec, 0);
     if (flight->last_lost == rec)
         flight->last_lost = NULL;
     rn_list_remove(&rec->link);
@@ -228,6 +248,7 @@ void rn_tcp_rec_trim(struct rn_tcp *conn, struct rn_tcp_rec *rec, rn_seq una)
     rec->seq = una;
     rec->segs = count_segs(rec);
     uncount(conn->flight, rec, bytes, segs - rec->segs);
+    recount_resent(conn->flight, rec);
 }
 
 void rn_tcp_rec_to_flying(struct rn_tcp *conn, struct rn_tcp_rec *rec)
@@ -238,6 +259,7 @@ void rn_tcp_rec_to_flying(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rec->state = RN_TCP_REC_FLYING;
     rn_list_push_back(&flight->sent, &rec->link);
     flight->pipe += rn_tcp_rec_len(rec);
+    recount_resent(flight, rec);
 }
 
 void rn_tcp_rec_found(struct rn_tcp *conn, struct rn_tcp_rec *rec)
@@ -248,6 +270,7 @@ void rn_tcp_rec_found(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rec->state = RN_TCP_REC_FLYING;
     rn_list_push_front(&flight->sent, &rec->link);
     flight->pipe += rn_tcp_rec_len(rec);
+    recount_resent(flight, rec);
 }
 
 static struct rn_tcp_rec *lost_of(struct rn_list *node)

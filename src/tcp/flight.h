@@ -57,6 +57,8 @@ struct rn_tcp_rec {
     uint8_t state;     /* enum rn_tcp_rec_state */
     uint8_t sent_more; /* retransmissions, saturating */
     bool is_app_limited;
+    bool is_pushed;        /* its end was sent with PSH, and is so again */
+    uint32_t resent;       /* segments of it in flight for more than the first time, as counted */
     uint32_t tx_in_flight; /* in flight when it left, itself included */
     int64_t sent_ns;       /* last transmission */
     /* Delivery rate snapshot of that moment (draft-ietf-ccwg-bbr §4.1.2.2). */
@@ -79,6 +81,7 @@ struct rn_tcp_rack {
     rn_seq dsack_round;    /* one increase per round trip */
     bool is_dsack_counted; /* dsack_round is meaningful */
     uint32_t reord_seen;
+    uint32_t reord_pkts; /* how far the network was seen to reorder; 0: not beyond DupThresh */
 };
 
 /* RFC 8985 §7. */
@@ -143,6 +146,7 @@ struct rn_tcp_flight {
     uint32_t lost_bytes;
     uint32_t sacked_bytes;
     uint32_t sacked_segs;
+    uint32_t resent_segs; /* in flight again */
     uint32_t n_recs;
     rn_seq small_end; /* end of the last segment smaller than mss: Minshall's Nagle */
     bool has_small;
@@ -162,6 +166,9 @@ struct rn_tcp_flight {
     uint8_t n_blackhole;     /* timeouts of full segments in a row */
     int64_t waits_since_ns;  /* user timeout: when what timed out was sent; 0 nothing timed out */
     int64_t linger_until_ns; /* all is acknowledged, but a late DSACK may still undo; 0 not begun */
+    int64_t busy_since_ns;   /* 0: nothing is queued */
+    int64_t limit_since_ns;  /* .limit is true */
+    uint8_t limit;           /* enum rn_tcp_limit */
     struct rn_nic *below_nic;
     struct rn_tcp_below below[2];
     struct rn_tcp_rack rack;
@@ -169,6 +176,9 @@ struct rn_tcp_flight {
     struct rn_tcp_recovery rec;
     struct rn_tcp_rate rate;
 };
+
+/* What keeps a sender with data from sending (TCP_INFO); both are parts of the time it is busy. */
+enum rn_tcp_limit { RN_TCP_LIMIT_NONE, RN_TCP_LIMIT_RWND, RN_TCP_LIMIT_SNDBUF };
 
 enum rn_tcp_loss_timer { RN_TCP_LOSS_REORDER, RN_TCP_LOSS_PROBE, RN_TCP_LOSS_LINGER };
 
@@ -232,6 +242,17 @@ static inline uint32_t rn_tcp_rec_len(const struct rn_tcp_rec *rec)
 {
     return rec->end.v - rec->seq.v;
 }
+
+/* --- busy.c: how long there was something to send, and what held it (TCP_INFO) ------------------------------------ */
+/* Data is queued where none was. */
+void rn_tcp_busy_begin(struct rn_tcp *conn);
+/* Sending stops here for now, for a reason or for want of data. */
+void rn_tcp_busy_held_by(struct rn_tcp *conn, enum rn_tcp_limit limit);
+/* All is acknowledged, or given up. */
+void rn_tcp_busy_end(struct rn_tcp *conn);
+/* The sums in ms, what runs now included. */
+void rn_tcp_busy_times(const struct rn_tcp *conn, uint32_t *ret_busy, uint32_t *ret_rwnd,
+                       uint32_t *ret_sndbuf);
 
 /* --- queue.c ----------------------------------------------------------------------------------------------- */
 void rn_tcp_queue_init(struct rn_tcp_queue *queue, rn_seq start);

@@ -1,3 +1,4 @@
+#include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
 #include "tcp/reorder.h"
@@ -191,6 +192,8 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
 
     if (rn_flow_find(stack, &flow, &way, &src) < 0)
         return;
+    if (!answer->is_retransmit)
+        rn_tcp_fastopen_offer(listener, syn, &opts);
     opts.has_mss = true;
     opts.mss = rn_tcp_opts_mss_of(&flow, syn->remote.addr, listener->snd.mss_user);
     opts.sack_ok = syn->opts.sack_ok;
@@ -200,16 +203,17 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
     rn_flow_release(&flow);
 }
 
-static void send_syn_ack(const struct rn_tcp_half *half, bool is_retransmit)
+/* @asked: the SYN that is answered for the first time; NULL: it is answered again, by what was kept of it. */
+static void send_syn_ack(const struct rn_tcp_half *half, const struct rn_tcp_syn *asked)
 {
-    struct rn_tcp_syn syn = facts_of(half);
+    struct rn_tcp_syn kept = facts_of(half);
     struct rn_tcp_syn_ack answer = { .isn = half->iss,
                                      .window = half->our_wnd,
                                      .wscale = half->our_wscale,
-                                     .is_retransmit = is_retransmit };
+                                     .is_retransmit = asked == NULL };
 
     put_timestamps(half, &answer.opts);
-    rn_tcp_send_syn_ack(half->listener, &syn, &answer);
+    rn_tcp_send_syn_ack(half->listener, asked != NULL ? asked : &kept, &answer);
 }
 
 static int64_t timeout_ns(const struct rn_tcp_half *half)
@@ -234,7 +238,7 @@ static void on_timeout(struct rn_timer *timer)
     }
     half->retries++;
     stack_of(half)->stats.tcp_timeouts++;
-    send_syn_ack(half, true);
+    send_syn_ack(half, NULL);
     arm(half);
 }
 
@@ -256,7 +260,7 @@ int rn_tcp_half_open(struct rn_tcp *listener, const struct rn_tcp_syn *syn)
     }
     rn_list_push_back(&listener->listen->half_open, &half->link);
     listener->listen->n_half_open++;
-    send_syn_ack(half, false);
+    send_syn_ack(half, syn);
     arm(half);
     return RN_OK;
 }
@@ -385,7 +389,7 @@ static enum rn_drop on_handshake_done(struct rn_tcp_half *half, struct rn_tcp_se
 static enum rn_drop half_step(struct rn_tcp_half *half, struct rn_tcp_seg *seg)
 {
     if (is_syn_again(half, seg)) {
-        send_syn_ack(half, true);
+        send_syn_ack(half, NULL);
         return RN_DROP_TCP_DUPLICATE;
     }
     if (is_old_timestamp(half, seg)) {
@@ -410,6 +414,15 @@ static enum rn_drop half_step(struct rn_tcp_half *half, struct rn_tcp_seg *seg)
     if (!rn_seq_eq(seg->ack, rn_seq_add(half->iss, 1)))
         return on_wrong_ack(half, seg);
     return on_handshake_done(half, seg);
+}
+
+/* RFC 5461 §4.1: nobody waits for it, so even an error that may pass ends it. */
+void rn_tcp_half_error(struct rn_demux_node *node, rn_seq seq)
+{
+    struct rn_tcp_half *half = rn_container_of(node, struct rn_tcp_half, demux);
+
+    if (rn_seq_eq(seq, half->iss))
+        give_up(half);
 }
 
 void rn_tcp_half_in(struct rn_demux_node *node, struct rn_tcp_seg *seg)

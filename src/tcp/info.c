@@ -21,7 +21,7 @@ static uint64_t bytes_acked(const struct rn_tcp *conn)
 {
     uint64_t n = (uint64_t)conn->count.una_wraps << 32 | (conn->snd.una.v - conn->iss.v);
     bool is_fin_acked =
-        (conn->flags & RN_TCPF_FIN_SENT) != 0 && rn_seq_eq(conn->snd.una, conn->snd.max);
+        (conn->flags & RN_TCPF_FIN_SENT) != 0 && rn_seq_eq(conn->snd.una, conn->snd.nxt);
 
     return n == 0 ? 0 : n - 1 - (is_fin_acked ? 1 : 0);
 }
@@ -41,6 +41,7 @@ static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->has_sack = (conn->flags & RN_TCPF_SACK) != 0;
     info->has_wscale = (conn->flags & RN_TCPF_WSCALE) != 0;
     info->has_ecn = (conn->cc.ecn & RN_TCP_ECN_ON) != 0;
+    info->has_syn_data = (conn->flags & RN_TCPF_SYN_DATA_ACKED) != 0;
     info->snd_wscale = conn->snd.wscale;
     info->rcv_wscale = conn->rcv.wscale;
     info->probes = conn->probes;
@@ -50,6 +51,7 @@ static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->segs_in = conn->count.segs_in;
     info->segs_out = conn->count.segs_out;
     info->data_segs_in = conn->count.data_segs_in;
+    info->delivered_pkts = conn->count.delivered;
     info->total_retrans_pkts = conn->count.retrans;
 }
 
@@ -61,7 +63,25 @@ static void fill_times(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->min_rtt_ns = us_to_ns(conn->rtt.min_us);
     info->backoff = conn->rtt.backoff;
     info->last_recv_ns = since_ms(conn, conn->last_recv_ms);
+    info->last_data_recv_ns = since_ms(conn, conn->rcv.last_data_ms);
     info->last_data_sent_ns = since_ms(conn, conn->cc.last_sent_ms);
+}
+
+static int64_t ms_to_ns(uint32_t ms)
+{
+    return (int64_t)ms * RN_NS_PER_MS;
+}
+
+static void fill_busy(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    uint32_t busy_ms;
+    uint32_t rwnd_ms;
+    uint32_t sndbuf_ms;
+
+    rn_tcp_busy_times(conn, &busy_ms, &rwnd_ms, &sndbuf_ms);
+    info->busy_ns = ms_to_ns(busy_ms);
+    info->rwnd_limited_ns = ms_to_ns(rwnd_ms);
+    info->sndbuf_limited_ns = ms_to_ns(sndbuf_ms);
 }
 
 static void fill_windows(const struct rn_tcp *conn, struct rn_tcp_info *info)
@@ -93,6 +113,7 @@ static void fill_flight(const struct rn_tcp *conn, struct rn_tcp_info *info)
     const struct rn_tcp_flight *flight = conn->flight;
 
     info->pacing_rate = rn_tcp_pacing_rate(conn);
+    info->reordering_pkts = RN_TCP_DUPTHRESH;
     if (flight == NULL)
         return;
     info->inflight = rn_tcp_pipe(conn);
@@ -100,7 +121,9 @@ static void fill_flight(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->unacked_pkts = pkts_of(conn, (uint32_t)rn_seq_diff(conn->snd.nxt, conn->snd.una));
     info->sacked_pkts = flight->sacked_segs;
     info->lost_pkts = pkts_of(conn, flight->lost_bytes);
+    info->retrans_pkts = flight->resent_segs;
     info->reord_seen = flight->rack.reord_seen;
+    info->reordering_pkts = rn_max_u32(flight->rack.reord_pkts, RN_TCP_DUPTHRESH);
     info->delivery_rate = flight->rate.bytes_per_s;
     info->delivery_rate_app_limited = flight->rate.is_sample_app_limited;
 }
@@ -114,6 +137,7 @@ int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret)
         return RN_E_BAD_STATE;
     fill_names(conn, &info);
     fill_times(conn, &info);
+    fill_busy(conn, &info);
     fill_windows(conn, &info);
     fill_flight(conn, &info);
     *ret = info;

@@ -1,4 +1,6 @@
 #include "base/checksum.h"
+#include "tcp/fastopen.h"
+#include "tcp/flight.h"
 #include "tcp/forwarder.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
@@ -216,7 +218,7 @@ void rn_tcp_input(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in 
 /* RFC 5927 §4: it must quote something that is in flight. */
 static bool is_about_flight(const struct rn_tcp *conn, const struct rn_icmp_err *err)
 {
-    return err->has_seq && rn_seq_ge(err->seq, conn->snd.una) && rn_seq_lt(err->seq, conn->snd.max);
+    return err->has_seq && rn_seq_ge(err->seq, conn->snd.una) && rn_seq_lt(err->seq, conn->snd.nxt);
 }
 
 static int connect_error(const struct rn_icmp_err *err)
@@ -239,7 +241,7 @@ static int connect_error(const struct rn_icmp_err *err)
     }
 }
 
-static struct rn_tcp *find_conn(struct rn_stack *stack, const struct rn_icmp_err *err)
+static struct rn_demux_node *find_node(struct rn_stack *stack, const struct rn_icmp_err *err)
 {
     struct rn_demux_key key = rn_tcp_key_of(&err->local, &err->remote);
     struct rn_demux_node *node = rn_demux_find_exact(&stack->demux, &key);
@@ -248,21 +250,50 @@ static struct rn_tcp *find_conn(struct rn_stack *stack, const struct rn_icmp_err
         key.nic = err->local.nic;
         node = rn_demux_find_exact(&stack->demux, &key);
     }
-    return node != NULL && node->kind == RN_TCP_NODE_CONN ? conn_of(node) : NULL;
+    return node;
+}
+
+/* Data made the SYN too big for the path: it goes again without, and at once, since nothing else is lost. */
+static void send_syn_again(struct rn_tcp *conn)
+{
+    struct rn_addr src;
+    struct rn_ip_out out = { .src = conn->sock.demux.key.local,
+                             .dst = conn->sock.demux.key.remote,
+                             .nic = conn->sock.demux.key.nic,
+                             .proto = RN_PROTO_TCP };
+
+    if (conn->flight == NULL || conn->flight->n_recs == 0 || conn->syn_retries != 0)
+        return;
+    if (rn_flow_find(conn->sock.stack, &conn->flow, &out, &src) < 0)
+        return;
+    conn->syn_retries = 1;
+    rn_tcp_send_syn(conn);
+}
+
+/* What the application still waits for, or has not got yet: an early connection in the accept queue. */
+static bool is_unfinished(const struct rn_tcp *conn)
+{
+    return conn->state == RN_TCP_SYN_SENT || (rn_tcp_is_early(conn) && conn->listen != NULL);
 }
 
 /* RFC 5461: an error is only the end of a connection that does not stand yet; an established one outlives routes. */
 void rn_tcp_error_in(struct rn_stack *stack, const struct rn_icmp_err *err)
 {
-    struct rn_tcp *conn = find_conn(stack, err);
+    struct rn_demux_node *node = find_node(stack, err);
+    struct rn_tcp *conn = node != NULL && node->kind == RN_TCP_NODE_CONN ? conn_of(node) : NULL;
 
+    if (node != NULL && node->kind == RN_TCP_NODE_HALF && connect_error(err) < 0 && err->has_seq)
+        rn_tcp_half_error(node, err->seq);
     if (conn == NULL || !is_about_flight(conn, err))
         return;
     if (err->kind == RN_ICMP_TOO_BIG) {
         rn_pmtu_lower(stack, err->remote.addr, err->mtu);
-        rn_tcp_mtu_changed(conn);
+        if (conn->state == RN_TCP_SYN_SENT)
+            send_syn_again(conn);
+        else
+            rn_tcp_mtu_changed(conn);
         return;
     }
-    if (conn->state == RN_TCP_SYN_SENT && connect_error(err) < 0)
+    if (is_unfinished(conn) && connect_error(err) < 0)
         rn_tcp_conn_end(conn, connect_error(err));
 }

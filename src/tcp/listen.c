@@ -1,12 +1,15 @@
 #include "tcp/listen.h"
 
+#include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 
 #include <runnel/err.h>
 
+/* What the handshake negotiates may only be less than what the model wants. */
+#define WANTED_FLAGS (RN_TCPF_TS | RN_TCPF_SACK | RN_TCPF_WSCALE)
 #define INHERITED_FLAGS                                                                            \
-    (RN_TCPF_NODELAY | RN_TCPF_CORK | RN_TCPF_QUICKACK | RN_TCPF_KEEPALIVE |                       \
+    (WANTED_FLAGS | RN_TCPF_NODELAY | RN_TCPF_CORK | RN_TCPF_QUICKACK | RN_TCPF_KEEPALIVE |        \
      RN_TCPF_SNDBUF_FIXED | RN_TCPF_RCVBUF_FIXED | RN_TCPF_WANT_DRAINED)
 
 static struct rn_stats *stats_of(const struct rn_tcp *conn)
@@ -18,6 +21,7 @@ static struct rn_stats *stats_of(const struct rn_tcp *conn)
 
 static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
 {
+    conn->flags &= ~(uint32_t)WANTED_FLAGS;
     conn->flags |= model->flags & INHERITED_FLAGS;
     conn->snd.buf_max = model->snd.buf_max;
     conn->snd.mss_user = model->snd.mss_user;
@@ -32,6 +36,7 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
     if (rn_tcp_cold_of(conn) == NULL)
         return RN_E_NOMEM;
     *conn->cold = *model->cold;
+    conn->cold->fastopen = NULL;
     return RN_OK;
 }
 
@@ -143,6 +148,25 @@ void rn_tcp_listen_end(struct rn_tcp *listener)
 
 /* --- segments --------------------------------------------------------------------------------------------------- */
 
+/* RFC 7413: the peer was at its address before, so it is believed at once. */
+static bool open_early(struct rn_tcp *listener, const struct rn_tcp_syn *syn,
+                       struct rn_tcp_seg *seg)
+{
+    int key = rn_tcp_fastopen_check(listener, syn, seg);
+    struct rn_tcp *conn;
+
+    if (key < 0 || rn_tcp_passive_new(&conn, listener->sock.stack, syn, listener) < 0)
+        return false;
+    enqueue(listener->listen, conn);
+    rn_tcp_fastopen_open(conn, seg);
+    if (key != 0)
+        rn_tcp_fastopen_renew(conn, syn);
+    rn_tcp_send_syn(conn);
+    if (seg->pkt != NULL)
+        rn_pkt_free(seg->pkt);
+    return true;
+}
+
 static void on_syn(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
 {
     struct rn_tcp_listen *listen = listener->listen;
@@ -153,6 +177,8 @@ static void on_syn(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct
         rn_pkt_drop(seg->pkt, RN_DROP_TCP_BACKLOG);
         return;
     }
+    if (open_early(listener, syn, seg))
+        return;
     if (listen->n_half_open >= RN_TCP_HALF_OPEN_MAX) {
         rn_tcp_cookie_send(listener, syn);
     } else if (rn_tcp_half_open(listener, syn) < 0) {
@@ -160,14 +186,14 @@ static void on_syn(struct rn_tcp *listener, const struct rn_tcp_syn *syn, struct
         rn_pkt_drop(seg->pkt, RN_DROP_NOMEM);
         return;
     }
-    /* Data beside a SYN is not acknowledged, so it comes again when the peer has proven its address. */
+    /* Data beside such a SYN is not acknowledged, so it comes again when the peer has proven its address. */
     rn_pkt_free(seg->pkt);
 }
 
 /* The peer has our SYN+ACK already, so the connection enters SYN-RCVD as if it had sent it, and the ACK does the rest. */
 void rn_tcp_listen_admit(struct rn_tcp *listener, struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
-    conn->snd.nxt = conn->snd.max = rn_seq_add(conn->iss, 1);
+    conn->snd.nxt = rn_seq_add(conn->iss, 1);
     enqueue(listener->listen, conn);
     rn_tcp_segment_in(conn, seg);
 }
@@ -203,9 +229,18 @@ static void on_ack(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tc
     rn_pkt_drop(seg->pkt, RN_DROP_TCP_COOKIE);
 }
 
+/* What is not wanted here was not offered. */
+static void ignore_unwanted(const struct rn_tcp *listener, struct rn_tcp_opts *opts)
+{
+    opts->has_ts = opts->has_ts && (listener->flags & RN_TCPF_TS) != 0;
+    opts->sack_ok = opts->sack_ok && (listener->flags & RN_TCPF_SACK) != 0;
+    opts->has_wscale = opts->has_wscale && (listener->flags & RN_TCPF_WSCALE) != 0;
+}
+
 /* RFC 9293 §3.10.7.2. SYN with FIN opens nothing: only scanners send it. */
 void rn_tcp_listen_in(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
 {
+    ignore_unwanted(listener, &syn->opts);
     if ((seg->flags & RN_TCP_RST) != 0)
         rn_pkt_drop(seg->pkt, RN_DROP_TCP_RST_BLIND);
     else if ((seg->flags & RN_TCP_ACK) != 0)

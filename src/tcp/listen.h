@@ -73,6 +73,8 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
                          const struct rn_tcp_syn_ack *answer);
 /* A segment for a half-open connection (RFC 9293 §3.10.7.4 in SYN-RCVD). Consumes seg->pkt. */
 void rn_tcp_half_in(struct rn_demux_node *node, struct rn_tcp_seg *seg);
+/* ICMP says that our SYN+ACK, whose sequence number is @seq, did not arrive and will not. */
+void rn_tcp_half_error(struct rn_demux_node *node, rn_seq seq);
 /* Resets and frees all of @listen. */
 void rn_tcp_half_end_all(struct rn_tcp_listen *listen);
 

@@ -1,3 +1,4 @@
+#include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 
@@ -33,23 +34,20 @@ void rn_tcp_opts_negotiate(struct rn_tcp *conn, const struct rn_tcp_opts *peer)
     uint16_t mss = peer->has_mss ? peer->mss : default_mss(conn);
 
     conn->snd.mss_peer = (uint16_t)rn_max_u32(mss, MSS_FLOOR);
-    if (peer->has_ts) {
-        conn->flags |= RN_TCPF_TS;
+    if (!peer->has_ts)
+        conn->flags &= ~(uint32_t)RN_TCPF_TS;
+    if (!peer->sack_ok)
+        conn->flags &= ~(uint32_t)RN_TCPF_SACK;
+    if (!peer->has_wscale)
+        conn->flags &= ~(uint32_t)RN_TCPF_WSCALE;
+    if ((conn->flags & RN_TCPF_TS) != 0) {
         conn->rcv.ts_recent = peer->ts_val;
         conn->rcv.ts_recent_s = (uint32_t)(rn_tcp_now_ns(conn) / RN_NS_PER_S);
-    } else {
-        conn->flags &= ~(uint32_t)RN_TCPF_TS;
     }
-    if (peer->sack_ok)
-        conn->flags |= RN_TCPF_SACK;
-    else
-        conn->flags &= ~(uint32_t)RN_TCPF_SACK;
-    if (peer->has_wscale) {
-        conn->flags |= RN_TCPF_WSCALE;
+    if ((conn->flags & RN_TCPF_WSCALE) != 0) {
         conn->snd.wscale = peer->wscale;
     } else {
         /* RFC 7323 §2.2: both sides or none. */
-        conn->flags &= ~(uint32_t)RN_TCPF_WSCALE;
         conn->snd.wscale = 0;
         conn->rcv.wscale = 0;
     }
@@ -66,11 +64,13 @@ static void syn_opts(const struct rn_tcp *conn, struct rn_tcp_opts *ret)
 {
     ret->has_mss = true;
     ret->mss = rn_tcp_opts_our_mss(conn);
-    ret->sack_ok = true;
-    ret->has_wscale = true;
+    ret->sack_ok = (conn->flags & RN_TCPF_SACK) != 0;
+    ret->has_wscale = (conn->flags & RN_TCPF_WSCALE) != 0;
     ret->wscale = conn->rcv.wscale;
-    put_timestamps(conn, ret);
+    if ((conn->flags & RN_TCPF_TS) != 0)
+        put_timestamps(conn, ret);
     ret->ts_ecr = 0; /* RFC 7323 §3.2: valid only with ACK */
+    rn_tcp_fastopen_syn_opts(conn, ret);
 }
 
 static void syn_ack_opts(const struct rn_tcp *conn, struct rn_tcp_opts *ret)
@@ -82,6 +82,7 @@ static void syn_ack_opts(const struct rn_tcp *conn, struct rn_tcp_opts *ret)
     ret->wscale = conn->rcv.wscale;
     if ((conn->flags & RN_TCPF_TS) != 0)
         put_timestamps(conn, ret);
+    rn_tcp_fastopen_syn_ack_opts(conn, ret);
 }
 
 static unsigned sack_room(const struct rn_tcp *conn)

@@ -193,6 +193,8 @@ int64_t rn_tcp_snd_copy(struct rn_tcp *conn, const void *bytes, size_t len)
         done += n;
     }
     conn->snd.queued += (uint32_t)done;
+    if (done != 0)
+        rn_tcp_busy_begin(conn);
     return done == 0 && len != 0 ? RN_E_NOMEM : (int64_t)done;
 }
 
@@ -210,6 +212,7 @@ int64_t rn_tcp_snd_append(struct rn_tcp *conn, struct rn_buf *buf, uint32_t off,
     chunk->len = len;
     flight->queue.end = rn_seq_add(flight->queue.end, len);
     conn->snd.queued += len;
+    rn_tcp_busy_begin(conn);
     return len;
 }
 

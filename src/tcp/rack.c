@@ -4,7 +4,8 @@
  */
 #include "tcp/flight.h"
 
-#define WND_PERSIST_RECOVERIES 16u /* RFC 8985 §6.2 step 4 */
+#define WND_PERSIST_RECOVERIES 16u  /* RFC 8985 §6.2 step 4 */
+#define REORDER_MAX_PKTS       300u /* as Linux's tcp_max_reordering: told, not acted upon */
 #define MAX_ACK_DELAY_NS       (200 * RN_NS_PER_MS)
 #define PTO_NO_RTT_NS          RN_NS_PER_S
 #define PTO_SLACK_NS           (2 * RN_NS_PER_MS)
@@ -31,6 +32,14 @@ static bool may_be_original(const struct rn_tcp *conn, const struct rn_tcp_ack *
     return rtt_us < conn->rtt.min_us;
 }
 
+static void note_distance(struct rn_tcp_rack *rack, uint32_t bytes, uint32_t mss)
+{
+    uint32_t pkts = rn_min_u32((bytes + mss - 1) / mss, REORDER_MAX_PKTS);
+
+    if (pkts > RN_TCP_DUPTHRESH)
+        rack->reord_pkts = rn_max_u32(rack->reord_pkts, pkts);
+}
+
 void rn_tcp_rack_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
                            const struct rn_tcp_rec *rec)
 {
@@ -41,6 +50,7 @@ void rn_tcp_rack_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,
     if (rec->sent_more == 0 && rn_seq_lt(rec->end, rack->fack)) {
         rack->is_reordering = true;
         rack->reord_seen++;
+        note_distance(rack, rack->fack.v - rec->seq.v, rec->mss);
     }
     if (may_be_original(conn, ack, rec, rtt_us))
         return;

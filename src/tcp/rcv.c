@@ -26,9 +26,9 @@ void rn_tcp_rcv_init(struct rn_tcp *conn)
 void rn_tcp_rcv_start(struct rn_tcp *conn, rn_seq irs)
 {
     conn->irs = irs;
+    conn->rcv.last_data_ms = rn_tcp_clock_ms(conn->sock.stack);
     conn->rcv.nxt = rn_seq_add(irs, 1);
     conn->rcv.wup = conn->rcv.nxt;
-    conn->rcv.last_ack_sent = conn->rcv.nxt;
 }
 
 /* --- memory ----------------------------------------------------------------------------------------------------- */
@@ -202,7 +202,6 @@ void rn_tcp_rcv_announced(struct rn_tcp *conn, uint16_t field)
 {
     conn->rcv.wnd = field;
     conn->rcv.wup = conn->rcv.nxt;
-    conn->rcv.last_ack_sent = conn->rcv.nxt;
 }
 
 /* Rounded up where rounding down would take back what was promised. */
@@ -226,7 +225,6 @@ uint16_t rn_tcp_rcv_announce(struct rn_tcp *conn, uint16_t flags)
     conn->rcv.wup = conn->rcv.nxt;
     if ((flags & RN_TCP_ACK) == 0)
         return field;
-    conn->rcv.last_ack_sent = conn->rcv.nxt;
     conn->rcv.pending_segs = 0;
     conn->flags &= ~(uint32_t)(RN_TCPF_ACK_NOW | RN_TCPF_ACK_DELAYED);
     rn_tcp_timers_ack_sent(conn);
@@ -419,6 +417,7 @@ void rn_tcp_rcv_data(struct rn_tcp *conn, struct rn_tcp_seg *seg)
     estimate_mss(conn, seg);
     rn_tcp_tune_measure(conn, seg);
     conn->count.data_segs_in += rn_pkt_segments(seg->pkt);
+    conn->rcv.last_data_ms = rn_tcp_clock_ms(conn->sock.stack);
     if (rn_seq_eq(seg->seq, conn->rcv.nxt)) {
         take_in_order(conn, seg);
         return;

@@ -1,5 +1,6 @@
 /* Timeouts: of data (RFC 6298 §5), of a SYN, of a closed window. Backoff, and when to give up. */
 #include "tcp/cc.h"
+#include "tcp/fastopen.h"
 
 #include <runnel/err.h>
 
@@ -87,6 +88,7 @@ void rn_tcp_rto_fired(struct rn_tcp *conn)
     rn_tcp_pmtu_timeout(conn);
     rn_tcp_recovery_on_timeout(conn);
     back_off(conn);
+    rn_tcp_fastopen_timed_out(conn);
     resend_head(conn);
     rn_tcp_timers_rto_restart(conn);
     rn_tcp_want_output(conn);

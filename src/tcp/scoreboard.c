@@ -8,7 +8,7 @@
 static bool is_sane(const struct rn_tcp *conn, const struct rn_tcp_sack_block *block)
 {
     return rn_seq_lt(block->from, block->to) && rn_seq_gt(block->from, conn->snd.una) &&
-           rn_seq_le(block->to, conn->snd.max);
+           rn_seq_le(block->to, conn->snd.nxt);
 }
 
 /* RFC 2883 §4: the first block is a DSACK when it lies below the ACK, or inside the second block. */

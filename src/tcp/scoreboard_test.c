@@ -60,7 +60,7 @@ static void send_some(struct model *m)
     assert_non_null(rec);
     rn_tcp_rate_sent(m->conn, rec);
     rn_tcp_rec_to_flying(m->conn, rec);
-    m->conn->snd.nxt = m->conn->snd.max = rec->end;
+    m->conn->snd.nxt = rec->end;
     memset(m->bytes + from, FLYING, len);
 }
 

@@ -1,3 +1,4 @@
+#include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 #include "tcp/timewait.h"
@@ -64,7 +65,7 @@ static bool passes_paws(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 /* §4.3 (2). */
 static void update_ts_recent(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    if (!has_ts(conn, seg) || rn_seq_gt(seg->seq, conn->rcv.last_ack_sent))
+    if (!has_ts(conn, seg) || rn_seq_gt(seg->seq, conn->rcv.wup))
         return;
     if (is_older_than_recent(conn, seg) &&
         now_s(conn) - conn->rcv.ts_recent_s <= TS_RECENT_MAX_AGE_S)
@@ -85,7 +86,7 @@ static bool is_in_window(const struct rn_tcp *conn, const struct rn_tcp_seg *seg
     if (rn_seq_gt(seg->seq, edge))
         return false;
     if (rn_seq_eq(seg->seq, end))
-        return rn_seq_ge(end, conn->rcv.last_ack_sent);
+        return rn_seq_ge(end, conn->rcv.wup);
     return rn_seq_gt(end, conn->rcv.nxt);
 }
 
@@ -149,7 +150,8 @@ static enum step check_acceptable(struct walk *w)
 
 static int reset_error(const struct rn_tcp *conn)
 {
-    return conn->state == RN_TCP_SYN_RCVD ? RN_E_CONN_REFUSED : RN_E_CONN_RESET;
+    return conn->state == RN_TCP_SYN_RCVD && !rn_tcp_is_early(conn) ? RN_E_CONN_REFUSED
+                                                                    : RN_E_CONN_RESET;
 }
 
 /* RFC 5961 §3.2: only the exact number resets; what merely falls into the window may be a guess. The window is meant
@@ -205,25 +207,26 @@ static enum step finish_handshake(struct walk *w)
     struct rn_tcp *conn = w->conn;
     struct rn_tcp_seg *seg = w->seg;
 
-    if (rn_seq_le(seg->ack, conn->iss) || rn_seq_gt(seg->ack, conn->snd.max)) {
+    if (rn_seq_le(seg->ack, conn->iss) || rn_seq_gt(seg->ack, conn->snd.nxt)) {
         answer_by_reset(conn, seg);
         return drop(w, RN_DROP_TCP_BAD_ACK);
     }
     take_first_window(conn, seg);
     rn_tcp_established(conn);
+    rn_tcp_fastopen_settled(conn, RN_OK);
     return GO_ON;
 }
 
 /* RFC 5961 §5.2: an ACK from before the largest window, or for what was never sent, is a guess too. */
 static bool is_ack_plausible(const struct rn_tcp *conn, rn_seq ack)
 {
-    return rn_seq_le(ack, conn->snd.max) &&
+    return rn_seq_le(ack, conn->snd.nxt) &&
            rn_seq_ge(ack, rn_seq_sub(conn->snd.una, conn->snd.wnd_max));
 }
 
 static bool is_fin_acked(const struct rn_tcp *conn)
 {
-    return (conn->flags & RN_TCPF_FIN_SENT) != 0 && rn_seq_eq(conn->snd.una, conn->snd.max);
+    return (conn->flags & RN_TCPF_FIN_SENT) != 0 && rn_seq_eq(conn->snd.una, conn->snd.nxt);
 }
 
 static enum step after_fin_acked(struct rn_tcp *conn)
@@ -334,7 +337,7 @@ static bool is_predicted(const struct rn_tcp *conn, const struct rn_tcp_seg *seg
         return false;
     if (!rn_seq_eq(seg->seq, conn->rcv.nxt) || rn_tcp_reorder_waits(conn))
         return false;
-    if (rn_seq_lt(seg->ack, conn->snd.una) || rn_seq_gt(seg->ack, conn->snd.max))
+    if (rn_seq_lt(seg->ack, conn->snd.una) || rn_seq_gt(seg->ack, conn->snd.nxt))
         return false;
     if (has_ts(conn, seg) && is_older_than_recent(conn, seg))
         return false;

@@ -3,6 +3,7 @@
  * room below allow. Runs once per turn and connection, so that what many ACKs opened leaves as few big segments.
  */
 #include "tcp/cc.h"
+#include "tcp/fastopen.h"
 
 #include <runnel/err.h>
 
@@ -70,14 +71,16 @@ static uint16_t syn_flags(const struct rn_tcp *conn)
 void rn_tcp_send_syn(struct rn_tcp *conn)
 {
     struct rn_tcp_out out = { .seq = conn->iss, .flags = syn_flags(conn) };
-    rn_seq after = rn_seq_add(conn->iss, 1);
+    rn_seq after;
 
     out.is_retransmit = !rn_seq_eq(conn->snd.nxt, conn->iss);
+    out.len = rn_tcp_fastopen_load(conn);
+    after = rn_seq_add(conn->iss, 1 + out.len);
     conn->snd.nxt = rn_seq_max(conn->snd.nxt, after);
-    conn->snd.max = rn_seq_max(conn->snd.max, after);
     if (out.is_retransmit)
         conn->count.retrans++;
     (void)rn_tcp_build(conn, &out);
+    rn_tcp_fastopen_left(conn);
     if (conn->state != RN_TCP_CLOSED)
         rn_tcp_timers_syn_sent(conn);
 }
@@ -93,7 +96,8 @@ uint32_t rn_tcp_unsent(const struct rn_tcp *conn)
 
 static bool wants_fin(const struct rn_tcp *conn)
 {
-    return (conn->flags & (RN_TCPF_SHUT_WRITE | RN_TCPF_FIN_SENT)) == RN_TCPF_SHUT_WRITE;
+    return (conn->flags & (RN_TCPF_SHUT_WRITE | RN_TCPF_FIN_SENT)) == RN_TCPF_SHUT_WRITE &&
+           conn->state != RN_TCP_SYN_RCVD;
 }
 
 static bool may_send_data(const struct rn_tcp *conn)
@@ -106,7 +110,7 @@ static bool may_send_data(const struct rn_tcp *conn)
     case RN_TCP_LAST_ACK:
         return true;
     default:
-        return false;
+        return rn_tcp_is_early(conn);
     }
 }
 
@@ -159,6 +163,21 @@ static void note_below(struct rn_tcp *conn, struct rn_tcp_flight *flight, uint32
     below->ticket = rn_nic_ticket(conn->flow.nic);
 }
 
+/* What the path takes in a millisecond, by cwnd and round-trip time; at short times more, since there every packet costs
+ * more than its burst. As Linux's tcp_tso_autosize: bursts small enough for queues on a wide-area path, large enough to
+ * be cheap within one machine. */
+static uint32_t auto_burst_bytes(const struct rn_tcp *conn)
+{
+    bool is_slow_start = conn->cc.cwnd < conn->cc.ssthresh / 2;
+    uint64_t per_round = (uint64_t)conn->cc.cwnd * (is_slow_start ? 200 : 120) / 100;
+    uint32_t halvings = conn->rtt.min_us >> 9;
+
+    if (conn->rtt.srtt_us == 0)
+        return SUPER_MAX_BYTES;
+    return rn_sat_u32(per_round * 1000 / conn->rtt.srtt_us +
+                      (halvings < 16 ? SUPER_MAX_BYTES >> halvings : 0));
+}
+
 static uint32_t super_bytes(const struct rn_tcp *conn)
 {
     uint32_t mss = conn->snd.mss;
@@ -168,7 +187,10 @@ static uint32_t super_bytes(const struct rn_tcp *conn)
     if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
         most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
     /* Two segments at least, as Linux's tcp_min_tso_segs: one would have every second one acknowledged alone. */
-    most = rn_min_u32(most, rn_max_u32(rn_tcp_pace_quantum(conn), 2 * mss));
+    most = rn_min_u32(
+        most, rn_max_u32(rn_min_u32(rn_tcp_pace_quantum(conn), auto_burst_bytes(conn)), 2 * mss));
+    /* Half of cwnd, so that the ACKs of the first half let the second one's successor go in time. */
+    most = rn_min_u32(most, rn_max_u32(conn->cc.cwnd / 2, mss));
     return rn_max_u32(most - most % mss, mss);
 }
 
@@ -190,13 +212,22 @@ static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rn_tcp_timers_data_sent(conn);
 }
 
-static uint16_t end_flags(const struct rn_tcp *conn, rn_seq end, uint32_t len)
+/* RFC 9293 §3.9.1.2: what ends the queue is pushed, unless the application said that more follows. */
+static bool is_pushed(const struct rn_tcp *conn, rn_seq end, uint32_t len)
+{
+    bool has_more = (conn->flags & (RN_TCPF_MORE | RN_TCPF_SHUT_WRITE)) == RN_TCPF_MORE;
+
+    return len != 0 && rn_seq_ge(end, conn->flight->queue.end) && !has_more;
+}
+
+static uint16_t end_flags(const struct rn_tcp *conn, const struct rn_tcp_rec *rec, uint32_t len)
 {
     uint16_t flags = 0;
 
-    if (rn_seq_gt(end, conn->flight->queue.end))
+    if (rn_seq_gt(rec->end, conn->flight->queue.end))
         flags |= RN_TCP_FIN;
-    if (len != 0 && rn_seq_ge(end, conn->flight->queue.end))
+    /* A burst is pushed too, as Linux has it: the peer's GRO hands it up at once instead of waiting for more. */
+    if (rec->is_pushed || len > conn->snd.mss)
         flags |= RN_TCP_PSH;
     return flags;
 }
@@ -215,7 +246,7 @@ bool rn_tcp_retransmit(struct rn_tcp *conn, struct rn_tcp_rec *rec, uint32_t max
         out.len = rn_tcp_queue_span(&flight->queue, out.seq, out.len);
     if (out.len < data && rn_tcp_rec_split(conn, rec, rn_seq_add(rec->seq, out.len)) == NULL)
         return false;
-    out.flags = end_flags(conn, rec->end, out.len);
+    out.flags = end_flags(conn, rec, out.len);
     if (rn_tcp_build(conn, &out) == RN_E_NOMEM)
         return false;
     retransmitted(conn, rec);
@@ -327,7 +358,6 @@ static void sent_new(struct rn_tcp *conn, const struct rn_tcp_out *out)
     uint32_t fin = (out->flags & RN_TCP_FIN) != 0;
 
     conn->snd.nxt = rn_seq_add(out->seq, out->len + fin);
-    conn->snd.max = conn->snd.nxt;
     conn->cc.last_sent_ms = now_ms(conn);
     if (out->len % conn->snd.mss != 0) {
         flight->small_end = conn->snd.nxt;
@@ -352,15 +382,15 @@ static bool send_segment(struct rn_tcp *conn, uint32_t len, bool has_fin)
 {
     struct rn_tcp_out out = { .seq = conn->snd.nxt, .len = len };
     rn_seq end = rn_seq_add(out.seq, len + has_fin);
+    struct rn_tcp_rec *rec;
 
-    out.flags = end_flags(conn, end, len);
-    /* A burst is pushed too, as Linux has it: the peer's GRO hands it up at once instead of waiting for more. */
-    if (len > conn->snd.mss)
-        out.flags |= RN_TCP_PSH;
     if (!record(conn, out.seq, end))
         return false;
+    rec = rn_tcp_rec_last(conn->flight);
+    rec->is_pushed = is_pushed(conn, end, len);
+    out.flags = end_flags(conn, rec, len);
     if (rn_tcp_build(conn, &out) == RN_E_NOMEM) {
-        rn_tcp_rec_remove(conn, rn_tcp_rec_last(conn->flight));
+        rn_tcp_rec_remove(conn, rec);
         return false;
     }
     sent_new(conn, &out);
@@ -433,6 +463,18 @@ static bool push(struct rn_tcp *conn)
     }
 }
 
+static void note_limit(struct rn_tcp *conn, const struct rn_tcp_flight *flight)
+{
+    bool wants_room = rn_tcp_unsent(conn) == 0 && (conn->flags & RN_TCPF_WANT_WRITE) != 0;
+
+    if (flight->is_rwnd_held && rn_tcp_unsent(conn) != 0)
+        rn_tcp_busy_held_by(conn, RN_TCP_LIMIT_RWND);
+    else if (wants_room && !conn->cc.is_cwnd_limited)
+        rn_tcp_busy_held_by(conn, RN_TCP_LIMIT_SNDBUF);
+    else
+        rn_tcp_busy_held_by(conn, RN_TCP_LIMIT_NONE);
+}
+
 static void send_data(struct rn_tcp *conn)
 {
     bool waits;
@@ -447,6 +489,7 @@ static void send_data(struct rn_tcp *conn)
     waits = push(conn);
     if (conn->state == RN_TCP_CLOSED || conn->flight == NULL)
         return;
+    note_limit(conn, conn->flight);
     if (waits) {
         rn_nic_wait(conn->flow.nic, &conn->output);
         return;
@@ -458,6 +501,8 @@ static void send_data(struct rn_tcp *conn)
 
 void rn_tcp_refresh_path(struct rn_tcp *conn)
 {
+    if (conn->state == RN_TCP_SYN_SENT)
+        return; /* the peer has not said yet what it takes */
     if (!rn_flow_is_fresh(conn->sock.stack, &conn->flow))
         rn_tcp_mtu_changed(conn);
     else /* SACK blocks we have to report take room away */

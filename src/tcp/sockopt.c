@@ -1,3 +1,4 @@
+#include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
@@ -39,7 +40,24 @@ static const struct flag_opt flag_opts[] = {
     { RN_TCP_NODELAY, RN_TCPF_NODELAY, nodelay_changed },
     { RN_TCP_CORK, RN_TCPF_CORK, rn_tcp_want_output },
     { RN_TCP_QUICKACK, RN_TCPF_QUICKACK, quickack_changed },
+    { RN_TCP_TIMESTAMPS, RN_TCPF_TS, NULL },
+    { RN_TCP_SACK, RN_TCPF_SACK, NULL },
+    { RN_TCP_WSCALE, RN_TCPF_WSCALE, NULL },
+    { RN_TCP_FASTOPEN_CONNECT, RN_TCPF_FO_CONNECT, NULL },
+    { RN_TCP_FASTOPEN_NO_COOKIE, RN_TCPF_FO_NO_COOKIE, NULL },
 };
+
+/* What only a SYN can say. */
+static bool is_of_handshake(enum rn_sock_opt opt)
+{
+    return opt == RN_TCP_TIMESTAMPS || opt == RN_TCP_SACK || opt == RN_TCP_WSCALE ||
+           opt == RN_TCP_FASTOPEN_CONNECT || opt == RN_TCP_FASTOPEN_NO_COOKIE;
+}
+
+static bool is_handshake_begun(const struct rn_tcp *conn)
+{
+    return conn->state != RN_TCP_LISTEN && conn->sock.demux.key.remote_port != 0;
+}
 
 struct cold_opt {
     enum rn_sock_opt opt;
@@ -63,6 +81,7 @@ static const struct cold_opt cold_opts[] = {
     { RN_TCP_SYNCNT, COLD(syn_cnt), 1, 127, NULL },
     { RN_TCP_DEFER_ACCEPT_NS, COLD(defer_ns), 0, FOREVER_NS, NULL },
     { RN_TCP_WINDOW_CLAMP, COLD(window_clamp), 0, BUF_MAX_BYTES, NULL },
+    { RN_TCP_RCVBUF_MOST, COLD(rcvbuf_most), BUF_MIN_BYTES, BUF_MAX_BYTES, NULL },
     { RN_TCP_NOTSENT_LOWAT, COLD(notsent_lowat), 0, UINT32_MAX, NULL },
     { RN_TCP_TIMEWAIT_NS, COLD(timewait_ns), 0, FOREVER_NS, NULL },
 };
@@ -89,6 +108,8 @@ static int set_flag(struct rn_tcp *conn, const struct flag_opt *opt, int64_t val
 {
     if (value != 0 && value != 1)
         return RN_E_BAD_OPTION;
+    if (is_of_handshake(opt->opt) && is_handshake_begun(conn))
+        return RN_E_BAD_STATE;
     if (value == 1)
         conn->flags |= opt->flag;
     else
@@ -170,6 +191,15 @@ static int set_ecn(struct rn_tcp *conn, int64_t value)
     return RN_OK;
 }
 
+static int set_fastopen(struct rn_tcp *conn, int64_t value)
+{
+    if (value < 0 || value > RN_TCP_BACKLOG_MAX)
+        return RN_E_BAD_OPTION;
+    if (is_handshake_begun(conn))
+        return RN_E_BAD_STATE;
+    return rn_tcp_fastopen_set_limit(conn, (uint32_t)value);
+}
+
 static int set_pacing(struct rn_tcp *conn, int64_t value)
 {
     struct rn_tcp_cold *cold;
@@ -201,7 +231,9 @@ int rn_tcp_set_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value)
         return set_pacing(conn, value);
     if (opt == RN_TCP_ECN)
         return set_ecn(conn, value);
-    return opt == RN_TCP_FASTOPEN ? RN_E_NOT_SUPPORTED : RN_E_NO_PROTO_OPTION;
+    if (opt == RN_TCP_FASTOPEN)
+        return set_fastopen(conn, value);
+    return RN_E_NO_PROTO_OPTION;
 }
 
 static int get_other(const struct rn_tcp *conn, enum rn_sock_opt opt, int64_t *ret)
@@ -222,8 +254,10 @@ static int get_other(const struct rn_tcp *conn, enum rn_sock_opt opt, int64_t *r
         *ret = (conn->cc.ecn & RN_TCP_ECN_WANTED) != 0;
     else if (opt == RN_TCP_MAX_PACING_RATE)
         *ret = rate > INT64_MAX ? -1 : (int64_t)rate;
+    else if (opt == RN_TCP_FASTOPEN)
+        *ret = rn_tcp_fastopen_limit(conn);
     else
-        return opt == RN_TCP_FASTOPEN ? RN_E_NOT_SUPPORTED : RN_E_NO_PROTO_OPTION;
+        return RN_E_NO_PROTO_OPTION;
     return RN_OK;
 }
 

@@ -240,6 +240,8 @@ void rn_tcp_timers_handshake_done(struct rn_tcp *conn)
 {
     conn->persist_kind = KIND_RTO;
     stop(conn, RN_TCP_T_RTO);
+    if (conn->flight != NULL && conn->flight->n_recs != 0)
+        rn_tcp_timers_data_sent(conn);
 }
 
 /* The deadline was rounded up to a tick: an age may come out below zero. */
@@ -271,6 +273,9 @@ static void arm_probe(struct rn_tcp *conn)
 
 void rn_tcp_timers_data_sent(struct rn_tcp *conn)
 {
+    /* Before the SYN is acknowledged nothing else is sent again (RFC 7413 §4.2.2). */
+    if (conn->persist_kind == KIND_SYN)
+        return;
     if (conn->due[RN_TCP_T_RTO] == 0 || conn->persist_kind != KIND_RTO)
         rn_tcp_timers_rto_restart(conn);
     arm_probe(conn);
@@ -298,7 +303,7 @@ void rn_tcp_timers_data_acked(struct rn_tcp *conn)
 /* RFC 9293 §3.8.6.1: the first probe after one RTO, then backing off. */
 void rn_tcp_timers_window_closed(struct rn_tcp *conn)
 {
-    if (conn->due[RN_TCP_T_RTO] != 0 && conn->persist_kind == KIND_PERSIST)
+    if (conn->due[RN_TCP_T_RTO] != 0 && conn->persist_kind != KIND_RTO)
         return;
     conn->persist_kind = KIND_PERSIST;
     arm_in(conn, RN_TCP_T_RTO, rn_min_i64(rn_tcp_rto_ns(conn), PERSIST_MAX_NS));

@@ -68,7 +68,7 @@ static void copy_from(struct timewait *tw, struct rn_tcp *conn)
     tw->demux.is_yielding = (conn->flags & RN_TCPF_TS) != 0;
     tw->length_ns = rn_tcp_cold_get(conn)->timewait_ns;
     tw->made_ns = rn_tcp_now_ns(conn);
-    tw->snd_nxt = conn->snd.max;
+    tw->snd_nxt = conn->snd.nxt;
     tw->rcv_nxt = conn->rcv.nxt;
     tw->ts_recent = conn->rcv.ts_recent;
     tw->ts_offset = conn->ts_offset;

@@ -6,12 +6,11 @@
  * memory pressure.
  */
 
-#define TUNE_MAX_BYTES (6u << 20) /* Linux tcp_rmem[2] */
-#define RTT_MIN_US     1000u
+#define RTT_MIN_US 1000u
 
 uint8_t rn_tcp_tune_wscale(const struct rn_tcp *conn)
 {
-    uint32_t largest = rn_max_u32(conn->rcv.buf_max, TUNE_MAX_BYTES);
+    uint32_t largest = rn_max_u32(conn->rcv.buf_max, rn_tcp_cold_get(conn)->rcvbuf_most);
     uint32_t clamp = rn_tcp_cold_get(conn)->window_clamp;
     uint8_t shift = 0;
 
@@ -56,7 +55,7 @@ static void grow(struct rn_tcp *conn, struct rn_tcp_rx *rx)
     uint64_t want = 2 * (uint64_t)rx->copied + 16 * (uint64_t)conn->rcv.mss_est;
     uint64_t gain = rx->space != 0 ? want * (rx->copied - rx->space) / rx->space : want;
 
-    want = rn_min_u64(want + 2 * rn_min_u64(gain, want), TUNE_MAX_BYTES);
+    want = rn_min_u64(want + 2 * rn_min_u64(gain, want), rn_tcp_cold_get(conn)->rcvbuf_most);
     if ((conn->flags & RN_TCPF_RCVBUF_FIXED) != 0 ||
         rn_stack_pressure(conn->sock.stack) != RN_PRESSURE_NONE)
         return;

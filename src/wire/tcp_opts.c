@@ -10,7 +10,10 @@ enum {
     KIND_SACK = 5,
     KIND_TS = 8,
     KIND_FASTOPEN = 34,
+    KIND_EXPERIMENT = 254, /* RFC 6994: two more bytes say which */
 };
+
+#define EXID_FASTOPEN 0xf989u /* RFC 7413 §4.1.1: the form before there was a number */
 
 /* The length fields of those options, kind and length included. */
 enum {
@@ -21,6 +24,7 @@ enum {
     LEN_SACK_BLOCK = 8,
     LEN_TS = 10,
     LEN_FASTOPEN_BASE = 2,
+    LEN_EXPERIMENT_BASE = 4,
     LEN_FASTOPEN_MIN = 6, /* RFC 7413 §4.1.1 */
     LEN_FASTOPEN_MAX = 18,
 };
@@ -93,6 +97,17 @@ static bool read_fastopen(struct rn_tcp_opts *opts, struct rn_reader *body)
     rn_read_bytes(body, opts->cookie, n);
     opts->cookie_len = (uint8_t)n;
     opts->has_fastopen = true;
+    opts->is_fastopen_exp = false;
+    return true;
+}
+
+static bool read_experiment(struct rn_tcp_opts *opts, struct rn_reader *body)
+{
+    if (body->rest.len < 2 || rn_read_be16(body) != EXID_FASTOPEN)
+        return true;
+    if (!read_fastopen(opts, body))
+        return false;
+    opts->is_fastopen_exp = opts->has_fastopen;
     return true;
 }
 
@@ -112,6 +127,8 @@ static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader
         return read_ts(opts, body);
     case KIND_FASTOPEN:
         return read_fastopen(opts, body);
+    case KIND_EXPERIMENT:
+        return read_experiment(opts, body);
     default:
         return true;
     }
@@ -156,9 +173,16 @@ bool rn_tcp_opts_parse(struct rn_tcp_opts *ret, struct rn_view options)
     return true;
 }
 
+static size_t fastopen_len(const struct rn_tcp_opts *opts)
+{
+    size_t base = opts->is_fastopen_exp ? LEN_EXPERIMENT_BASE : LEN_FASTOPEN_BASE;
+
+    return base + opts->cookie_len;
+}
+
 static size_t fastopen_padding(const struct rn_tcp_opts *opts)
 {
-    return (4 - (LEN_FASTOPEN_BASE + (size_t)opts->cookie_len) % 4) % 4;
+    return (4 - fastopen_len(opts) % 4) % 4;
 }
 
 size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts)
@@ -176,7 +200,7 @@ size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts)
     if (opts->n_sack != 0)
         n += 4 + (size_t)opts->n_sack * LEN_SACK_BLOCK;
     if (opts->has_fastopen)
-        n += LEN_FASTOPEN_BASE + (size_t)opts->cookie_len + fastopen_padding(opts);
+        n += fastopen_len(opts) + fastopen_padding(opts);
     return n;
 }
 
@@ -218,6 +242,16 @@ static void write_sack(const struct rn_tcp_opts *opts, struct rn_writer *w)
     }
 }
 
+static void write_fastopen(const struct rn_tcp_opts *opts, struct rn_writer *w)
+{
+    write_kind(w, opts->is_fastopen_exp ? KIND_EXPERIMENT : KIND_FASTOPEN,
+               (uint8_t)fastopen_len(opts));
+    if (opts->is_fastopen_exp)
+        rn_write_be16(w, EXID_FASTOPEN);
+    rn_write_bytes(w, opts->cookie, opts->cookie_len);
+    write_nops(w, fastopen_padding(opts));
+}
+
 void rn_tcp_opts_emit(const struct rn_tcp_opts *opts, struct rn_writer *w)
 {
     if (opts->has_mss) {
@@ -233,9 +267,6 @@ void rn_tcp_opts_emit(const struct rn_tcp_opts *opts, struct rn_writer *w)
     }
     if (opts->n_sack != 0)
         write_sack(opts, w);
-    if (opts->has_fastopen) {
-        write_kind(w, KIND_FASTOPEN, (uint8_t)(LEN_FASTOPEN_BASE + opts->cookie_len));
-        rn_write_bytes(w, opts->cookie, opts->cookie_len);
-        write_nops(w, fastopen_padding(opts));
-    }
+    if (opts->has_fastopen)
+        write_fastopen(opts, w);
 }

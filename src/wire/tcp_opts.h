@@ -23,8 +23,9 @@ struct rn_tcp_opts {
     bool has_wscale;
     bool sack_ok;
     bool has_ts;
-    bool has_fastopen; /* with cookie_len 0: a cookie is asked for */
-    uint8_t wscale;    /* a larger value was taken as 14, as RFC 7323 §2.3 wants it */
+    bool has_fastopen;    /* with cookie_len 0: a cookie is asked for */
+    bool is_fastopen_exp; /* in the experimental form, kind 254 */
+    uint8_t wscale;       /* a larger value was taken as 14, as RFC 7323 §2.3 wants it */
     uint8_t n_sack;
     uint8_t cookie_len;
     uint16_t mss;

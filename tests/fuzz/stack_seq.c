@@ -505,7 +505,7 @@ static void check_promises(struct rig *r)
         conn = rn_container_of(r->socks[i], struct rn_tcp, sock);
         must(conn->rcv.charged < (4u << 20));
         must((conn->rcv.queued == 0) == (conn->rcv.last == NULL));
-        must(rn_seq_le(conn->snd.una, conn->snd.max));
+        must(rn_seq_le(conn->snd.una, conn->snd.nxt));
         check_edge(r, i, conn);
     }
     must(r->stack->stats.tcp_invariant_broken == 0);

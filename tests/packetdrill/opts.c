@@ -115,7 +115,7 @@ static void apply_rmem(struct rn_sock *sock)
         return;
     for (int i = 0; i < 3; i++)
         largest = strtoll(at, &at, 10);
-    (void)!rn_sock_set_opt(sock, RN_SO_RCVBUF, largest);
+    (void)!rn_sock_set_opt(sock, RN_TCP_RCVBUF_MOST, largest);
 }
 
 void adapter_apply_sysctls(struct face *face, int fd)
@@ -130,8 +130,83 @@ void adapter_apply_sysctls(struct face *face, int fd)
     apply_number(sock, "tcp_keepalive_probes", RN_TCP_KEEPCNT, 1);
     apply_number(sock, "tcp_fin_timeout", RN_TCP_LINGER2_NS, RN_NS_PER_S);
     apply_number(sock, "tcp_notsent_lowat", RN_TCP_NOTSENT_LOWAT, 1);
+    apply_number(sock, "tcp_timestamps", RN_TCP_TIMESTAMPS, 1);
+    apply_number(sock, "tcp_sack", RN_TCP_SACK, 1);
+    apply_number(sock, "tcp_window_scaling", RN_TCP_WSCALE, 1);
     if (read_sysctl("tcp_ecn", text, sizeof(text)))
         (void)!rn_sock_set_opt(sock, RN_TCP_ECN, strcmp(text, "1") == 0); /* 2: only when asked */
     if (read_sysctl("tcp_congestion_control", text, sizeof(text)))
         (void)!rn_tcp_set_congestion(sock, text);
+}
+
+/* --- Fast Open ------------------------------------------------------------------------------------------------------ */
+
+/* Bits of tcp_fastopen, Documentation/networking/ip-sysctl. */
+enum {
+    FO_CLIENT = 0x1,
+    FO_SERVER = 0x2,
+    FO_CLIENT_NO_COOKIE = 0x4,
+    FO_SERVER_NO_COOKIE = 0x200,
+    FO_EVERY_LISTENER = 0x400,
+};
+
+static long read_bits(void)
+{
+    char text[32];
+
+    return read_sysctl("tcp_fastopen", text, sizeof(text)) ? strtol(text, NULL, 0) : 0;
+}
+
+/* Four words in hex, each one little-endian; more than one key, by commas. */
+static void apply_keys(struct rn_stack *stack)
+{
+    char text[128];
+    char *at = text;
+    uint8_t keys[2][16];
+    unsigned n = 0;
+
+    if (!read_sysctl("tcp_fastopen_key", text, sizeof(text)))
+        return;
+    for (bool has_more = true; has_more && n < 2; n++) {
+        for (int i = 0; i < 16; i += 4) {
+            unsigned long word = strtoul(at, &at, 16);
+
+            for (int k = 0; k < 4; k++)
+                keys[n][i + k] = (uint8_t)(word >> 8 * k);
+            at += *at == '-';
+        }
+        has_more = *at++ == ',';
+    }
+    (void)!rn_tcp_set_fastopen_keys(stack, keys, n);
+}
+
+void adapter_apply_fastopen(struct face *face, int fd)
+{
+    struct face_fd *f = face_fd(face, fd);
+    struct rn_tcp_info info;
+    long bits = read_bits();
+
+    if (f == NULL || f->sock == NULL)
+        return;
+    f->is_fastopen_off = (bits & FO_CLIENT) == 0;
+    if (rn_tcp_get_info(f->sock, &info) < 0 || info.state == RN_TCP_LISTEN ||
+        rn_sock_remote(f->sock).port != 0)
+        return;
+    (void)!rn_sock_set_opt(f->sock, RN_TCP_FASTOPEN_NO_COOKIE, (bits & FO_CLIENT_NO_COOKIE) != 0);
+}
+
+void adapter_apply_listen_sysctls(struct face *face, int fd, int backlog)
+{
+    struct rn_sock *sock = face_fd(face, fd)->sock;
+    long bits = read_bits();
+    int64_t limit = 0;
+
+    apply_keys(face->world->stack);
+    (void)!rn_sock_set_opt(sock, RN_TCP_FASTOPEN_NO_COOKIE, (bits & FO_SERVER_NO_COOKIE) != 0);
+    (void)!rn_sock_get_opt(sock, RN_TCP_FASTOPEN, &limit);
+    if ((bits & FO_SERVER) == 0)
+        limit = 0;
+    else if ((bits & FO_EVERY_LISTENER) != 0 && limit == 0)
+        limit = backlog;
+    (void)!rn_sock_set_opt(sock, RN_TCP_FASTOPEN, limit);
 }

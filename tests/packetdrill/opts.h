@@ -18,3 +18,6 @@ struct adapter_opts {
 void adapter_opts_parse(struct adapter_opts *ret, const char *flags);
 /* Gives @fd of @face the options that the sysctls ask for. */
 void adapter_apply_sysctls(struct face *face, int fd);
+/* What tcp_fastopen and tcp_fastopen_key say: of a client's socket, and when @fd begins to listen. */
+void adapter_apply_fastopen(struct face *face, int fd);
+void adapter_apply_listen_sysctls(struct face *face, int fd, int backlog);

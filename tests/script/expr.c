@@ -48,6 +48,7 @@ static const struct field fields[] = {
     F(unacked),
     F(sacked),
     F(lost),
+    F(retrans),
     F(last_data_sent),
     F(last_data_recv),
     F(last_ack_recv),
@@ -73,6 +74,10 @@ static const struct field fields[] = {
     F(reord_seen),
     F(rcv_ooopack),
     F(snd_wnd),
+    F(delivered),
+    F(busy_time),
+    F(rwnd_limited),
+    F(sndbuf_limited),
 };
 
 struct constant {
@@ -92,6 +97,7 @@ static const struct constant constants[] = {
     { "TCPI_OPT_SACK", TCPI_OPT_SACK },
     { "TCPI_OPT_WSCALE", TCPI_OPT_WSCALE },
     { "TCPI_OPT_ECN", TCPI_OPT_ECN },
+    { "TCPI_OPT_SYN_DATA", TCPI_OPT_SYN_DATA },
     { "TCP_INFINITE_SSTHRESH", 0x7fffffff },
     { "TCP_ESTABLISHED", 1 },
     { "TCP_SYN_SENT", 2 },

@@ -476,6 +476,7 @@ static bool step_connect(struct face *face, struct face_fd *f, struct face_call 
     if (err < 0)
         return finish(call, err);
     err = rn_sock_connect(f->sock, &remote);
+    f->is_deferred = f->is_deferred || err == RN_OK;
     if (err != RN_E_CONNECT_STARTED)
         return finish(call, errno_of(err));
     f->is_connecting = true;
@@ -605,22 +606,106 @@ static int64_t write_some(struct face_fd *f, const struct face_call *call)
     return total;
 }
 
+static size_t gather(const struct face_call *call, uint8_t *to, size_t max)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < call->n_iov && len < max; i++) {
+        size_t n = call->iov[i].iov_len < max - len ? call->iov[i].iov_len : max - len;
+
+        if (n != 0)
+            memcpy(to + len, call->iov[i].iov_base, n);
+        len += n;
+    }
+    return len;
+}
+
+/* sendto(MSG_FASTOPEN), or the write that a deferred connect() waits for: connects, with what a SYN takes along. */
+static int64_t connect_write(struct face_fd *f, struct face_call *call)
+{
+    uint8_t bytes[2048];
+    size_t len = gather(call, bytes, sizeof(bytes));
+    struct rn_endpoint remote;
+    int err;
+
+    if (f->is_deferred)
+        return rn_tcp_write(f->sock, bytes, len, 0);
+    if (f->is_fastopen_off || call->addr == NULL || call->addr->sa_family == AF_UNSPEC)
+        return RN_E_NOT_SUPPORTED;
+    err = face_endpoint(call->addr, call->addr_len, &remote);
+    if (err < 0)
+        return rn_err_from_errno(-err);
+    return rn_tcp_connect_write(f->sock, &remote, bytes, len);
+}
+
+/* Does @call open the connection? In SYN-SENT a second one is refused; later MSG_FASTOPEN says nothing. */
+static bool is_opening(const struct face_fd *f, const struct face_call *call)
+{
+    struct rn_tcp_info info;
+
+    if (call->is_connecting)
+        return false;
+    if (f->is_deferred)
+        return true;
+    return (call->flags & MSG_FASTOPEN) != 0 && rn_tcp_get_info(f->sock, &info) == 0 &&
+           (info.state == RN_TCP_SYN_SENT ||
+            (info.state == RN_TCP_CLOSED && rn_sock_remote(f->sock).port == 0));
+}
+
+/* A call that waits does so for the whole handshake, though its bytes are on their way. */
+static int64_t write_first(struct face_fd *f, struct face_call *call)
+{
+    int64_t n = connect_write(f, call);
+
+    f->is_deferred = false;
+    if ((n < 0 && n != RN_E_CONNECT_STARTED) || is_nonblocking(f, call))
+        return n;
+    call->is_connecting = true;
+    return n > 0 ? n : RN_E_WOULD_BLOCK;
+}
+
+/* 0: it stands; WOULD_BLOCK; or how it ended. */
+static int how_it_stands(struct face_fd *f, struct face_call *call)
+{
+    unsigned ready = rn_sock_readiness(f->sock);
+    int err = ready == 0 ? RN_E_WOULD_BLOCK : RN_OK;
+
+    if ((ready & (RN_ERROR | RN_HANGUP)) != 0)
+        err = rn_sock_take_error(f->sock);
+    if (err != RN_E_WOULD_BLOCK)
+        call->is_connecting = false;
+    if (err < 0 && err != RN_E_WOULD_BLOCK)
+        call->done = 0;
+    return err;
+}
+
+static int64_t write_step(struct face_fd *f, struct face_call *call)
+{
+    int err = call->is_connecting ? how_it_stands(f, call) : RN_OK;
+
+    if (err < 0)
+        return err;
+    if (is_opening(f, call))
+        return write_first(f, call);
+    return call->done < iov_total(call) || iov_total(call) == 0 ? write_some(f, call) : 0;
+}
+
 static bool step_write(struct face *face, struct face_fd *f, struct face_call *call)
 {
     size_t total = iov_total(call);
     int64_t n;
 
     start(face, call, f->sndtimeo_ns);
-    if ((call->flags & (MSG_FASTOPEN | MSG_OOB)) != 0)
+    if ((call->flags & MSG_OOB) != 0)
         return finish(call, -EOPNOTSUPP);
     for (int i = 0; i < call->n_iov; i++) {
         if (call->iov[i].iov_base == NULL && call->iov[i].iov_len != 0)
             return finish(call, -EFAULT);
     }
-    n = write_some(f, call);
+    n = write_step(f, call);
     if (n > 0)
         call->done += (size_t)n;
-    if (n >= 0 && call->done >= total)
+    if (n >= 0 && call->done >= total && !call->is_connecting)
         return finish(call, (int64_t)call->done);
     if (n >= 0 || n == RN_E_WOULD_BLOCK)
         return call->done > 0 && is_nonblocking(f, call) ? finish(call, (int64_t)call->done)

@@ -31,8 +31,10 @@ struct face_fd {
     bool is_connecting; /* a connect() in progress has not been reported yet */
     bool is_stream;
     int domain;
-    int flags;         /* O_NONBLOCK */
-    int notsent_lowat; /* as set; a default from elsewhere reads back as 0 */
+    int flags;            /* O_NONBLOCK */
+    bool is_deferred;     /* connect() has left the SYN to the first write */
+    bool is_fastopen_off; /* sendto(MSG_FASTOPEN) is refused: as Linux with tcp_fastopen=0 */
+    int notsent_lowat;    /* as set; a default from elsewhere reads back as 0 */
     int64_t rcvtimeo_ns;
     int64_t sndtimeo_ns;
     unsigned n_edges; /* events seen, for EPOLLET */
@@ -97,6 +99,7 @@ struct face_call {
     int timeout_ms; /* POLL, EPOLL_WAIT: -1 for ever */
     /* progress, zero at first */
     bool is_started;
+    bool is_connecting; /* WRITE: its SYN is out */
     int64_t deadline_ns;
     size_t done;
     /* outcome: >= 0 or -errno */

@@ -36,7 +36,6 @@ static const struct opt_row rows[] = {
     { SOL_SOCKET, SO_SNDBUF, RN_SO_SNDBUF, SHAPE_DOUBLED },
     { SOL_SOCKET, SO_RCVBUF, RN_SO_RCVBUF, SHAPE_DOUBLED },
     { SOL_SOCKET, SO_RCVLOWAT, RN_SO_RCVLOWAT, SHAPE_INT },
-    { SOL_SOCKET, SO_MARK, RN_SO_MARK, SHAPE_INT },
     { SOL_SOCKET, SO_MAX_PACING_RATE, RN_TCP_MAX_PACING_RATE, SHAPE_UNSIGNED },
     { IPPROTO_TCP, TCP_NODELAY, RN_TCP_NODELAY, SHAPE_BOOL },
     { IPPROTO_TCP, TCP_CORK, RN_TCP_CORK, SHAPE_BOOL },
@@ -52,7 +51,13 @@ static const struct opt_row rows[] = {
     { IPPROTO_TCP, TCP_WINDOW_CLAMP, RN_TCP_WINDOW_CLAMP, SHAPE_INT },
     { IPPROTO_TCP, TCP_NOTSENT_LOWAT, RN_TCP_NOTSENT_LOWAT, SHAPE_UNSIGNED },
     { IPPROTO_TCP, TCP_FASTOPEN, RN_TCP_FASTOPEN, SHAPE_INT },
+    { IPPROTO_TCP, TCP_FASTOPEN_CONNECT, RN_TCP_FASTOPEN_CONNECT, SHAPE_BOOL },
+    { IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, RN_TCP_FASTOPEN_NO_COOKIE, SHAPE_BOOL },
     { IPPROTO_TCP, FACE_TCP_ECN, RN_TCP_ECN, SHAPE_BOOL },
+    { IPPROTO_TCP, FACE_TCP_TIMESTAMPS, RN_TCP_TIMESTAMPS, SHAPE_BOOL },
+    { IPPROTO_TCP, FACE_TCP_SACK, RN_TCP_SACK, SHAPE_BOOL },
+    { IPPROTO_TCP, FACE_TCP_WSCALE, RN_TCP_WSCALE, SHAPE_BOOL },
+    { IPPROTO_TCP, FACE_TCP_RCVBUF_MOST, RN_TCP_RCVBUF_MOST, SHAPE_INT },
     { IPPROTO_IP, IP_TOS, RN_IP_TOS, SHAPE_INT },
     { IPPROTO_IP, IP_TTL, RN_IP_TTL, SHAPE_INT },
     { IPPROTO_IP, IP_MTU_DISCOVER, RN_IP_MTU_DISCOVER, SHAPE_INT },
@@ -159,6 +164,17 @@ static bool read_number(int *ret, int level, const void *value, socklen_t len)
     return true;
 }
 
+/* One key, or two; a listener's own. */
+static int set_fastopen_key(struct face_fd *f, const void *value, socklen_t len)
+{
+    uint8_t keys[2][16];
+
+    if (len != sizeof(keys[0]) && len != sizeof(keys))
+        return -EINVAL;
+    memcpy(keys, value, len);
+    return errno_of(rn_tcp_set_listener_fastopen_keys(f->sock, keys, len / sizeof(keys[0])));
+}
+
 int face_setsockopt(struct face *face, int fd, int level, int name, const void *value,
                     socklen_t len)
 {
@@ -180,12 +196,16 @@ int face_setsockopt(struct face *face, int fd, int level, int name, const void *
         return set_timeout(&f->sndtimeo_ns, value, len);
     if (level == IPPROTO_TCP && name == TCP_CONGESTION)
         return set_congestion(f, value, len);
+    if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
+        return set_fastopen_key(f, value, len);
     if (row == NULL)
         return -ENOPROTOOPT;
     if (!read_number(&number, level, value, len))
         return -EINVAL;
     if (row->opt == RN_TCP_NOTSENT_LOWAT)
         f->notsent_lowat = number;
+    if (row->opt == RN_TCP_FASTOPEN_CONNECT && f->is_fastopen_off)
+        return -EOPNOTSUPP;
     return errno_of(rn_sock_set_opt(f->sock, row->opt, to_ours(row->shape, number)));
 }
 
@@ -209,6 +229,7 @@ static uint8_t info_options(const struct rn_tcp_info *from)
     options |= from->has_sack ? TCPI_OPT_SACK : 0;
     options |= from->has_wscale ? TCPI_OPT_WSCALE : 0;
     options |= from->has_ecn ? TCPI_OPT_ECN : 0;
+    options |= from->has_syn_data ? TCPI_OPT_SYN_DATA : 0;
     return (uint8_t)options;
 }
 
@@ -229,7 +250,7 @@ static void fill_state(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_pmtu = from->pmtu;
     to->tcpi_rcv_space = from->rcv_space;
     to->tcpi_snd_wnd = from->snd_wnd;
-    to->tcpi_reordering = 3; /* DupThresh; what RACK learns is a time */
+    to->tcpi_reordering = from->reordering_pkts;
     to->tcpi_reord_seen = from->reord_seen;
     to->tcpi_notsent_bytes = from->notsent;
 }
@@ -245,6 +266,7 @@ static void fill_windows(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_unacked = from->unacked_pkts;
     to->tcpi_sacked = from->sacked_pkts;
     to->tcpi_lost = from->lost_pkts;
+    to->tcpi_retrans = from->retrans_pkts;
     to->tcpi_total_retrans = from->total_retrans_pkts;
 }
 
@@ -256,6 +278,10 @@ static void fill_times(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_min_rtt = us_of(from->min_rtt_ns);
     to->tcpi_rcv_rtt = us_of(from->rcv_rtt_ns);
     to->tcpi_last_data_sent = ms_of(from->last_data_sent_ns);
+    to->tcpi_last_data_recv = ms_of(from->last_data_recv_ns);
+    to->tcpi_busy_time = (uint64_t)from->busy_ns / RN_NS_PER_US;
+    to->tcpi_rwnd_limited = (uint64_t)from->rwnd_limited_ns / RN_NS_PER_US;
+    to->tcpi_sndbuf_limited = (uint64_t)from->sndbuf_limited_ns / RN_NS_PER_US;
     to->tcpi_last_ack_recv = ms_of(from->last_recv_ns);
 }
 
@@ -265,6 +291,7 @@ static void fill_counts(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_bytes_received = from->bytes_received;
     to->tcpi_segs_out = from->segs_out;
     to->tcpi_segs_in = from->segs_in;
+    to->tcpi_delivered = from->delivered_pkts;
     to->tcpi_data_segs_in = from->data_segs_in;
     to->tcpi_rcv_ooopack = from->rcv_ooo_pkts;
     to->tcpi_delivery_rate = from->delivery_rate;

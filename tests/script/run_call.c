@@ -252,6 +252,18 @@ static bool prepare_write(struct run *run, struct exec *exec, const struct value
     return true;
 }
 
+/* To the peer: only with MSG_FASTOPEN does a stream look at it. */
+static bool prepare_sendto(struct run *run, struct exec *exec, const struct value *args)
+{
+    if (!prepare_sockaddr(run, exec, nth(args, 4), true))
+        return false;
+    exec->op.addr = (struct sockaddr *)&exec->addr;
+    exec->op.addr_len = exec->addr_len;
+    if (((int)number(nth(args, 3)) & MSG_FASTOPEN) != 0)
+        run->info_fd = live_fd(run, args);
+    return prepare_write(run, exec, args);
+}
+
 static bool prepare_writev(struct run *run, struct exec *exec, const struct value *args)
 {
     if (!add_buffers(run, exec, nth(args, 1)))
@@ -504,7 +516,7 @@ static const struct call_kind kinds[] = {
     { "recvmsg", 3, prepare_recvmsg, check_read, false },
     { "write", 3, prepare_write, check_written, false },
     { "send", 4, prepare_write, check_written, false },
-    { "sendto", 6, prepare_write, check_written, false },
+    { "sendto", 6, prepare_sendto, check_written, false },
     { "writev", 3, prepare_writev, check_written, false },
     { "sendmsg", 3, prepare_sendmsg, check_written, false },
     { "setsockopt", 5, prepare_setsockopt, NULL, false },

@@ -262,7 +262,7 @@ static const char *difference(const struct run *run, const struct flow *flow,
 
 static bool is_data_right(const struct flow *flow, const struct seen *seen)
 {
-    uint64_t offset = (uint32_t)(seen->wire_seq - flow->isn - 1);
+    uint64_t offset = (uint32_t)(seen->wire_seq - flow->isn - ((seen->pkt.flags & FLAG_SYN) == 0));
 
     for (uint32_t i = 0; flow->has_isn && i < seen->pkt.len; i++) {
         if (seen->data[i] != wire_data(offset + i))

@@ -136,8 +136,14 @@ struct script {
 bool script_parse(struct script *ret, const char *path, const char *text, const char **ret_error);
 void script_free(struct script *script);
 
-/* Linux has a sysctl for it and no option; scripts set it by the name RN_TCP_ECN. */
-enum { FACE_TCP_ECN = 10001 };
+/* Linux has a sysctl for these and no option; scripts set them by our names, RN_TCP_ECN and so on. */
+enum {
+    FACE_TCP_ECN = 10001,
+    FACE_TCP_TIMESTAMPS,
+    FACE_TCP_SACK,
+    FACE_TCP_WSCALE,
+    FACE_TCP_RCVBUF_MOST
+};
 
 /* symbols.c: AF_INET, O_NONBLOCK, ... false: unknown. */
 bool symbol_find(const char *name, size_t len, int64_t *ret);
