@@ -15,6 +15,8 @@ SKIP_EXIT = 77
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 GOOD = "#pragma once\n#include <stdint.h>\nint rn_good(int a);\n"
+ROWS = "| B01 | x |\n"
+ROW_TESTS = "static void test_B01_x(void **state)\ncmocka_unit_test(test_B01_x)\n"
 LONG_FUNCTION = "int f(void)\n{\n" + "    ;\n" * 100 + "}\n"
 LINE_COMMENT = "int x; /" + "/ old style\n"
 LATER = "/* TO" + "DO later */\n"
@@ -49,6 +51,13 @@ CASES = [
     ("words: libc", "words", {"a.c": "    strcpy(a, b);\n"}, "unbounded"),
     ("words: scanf of text", "words", {"a.c": '    sscanf(line, "%u %s", &n, text);\n'}, "without a width"),
     ("words: scanf of numbers", "words", {"a.c": '    sscanf(line, "%u %*s %lu", &n, &m);\n'}, None),
+    ("attack: each row has a test", "attack", {"tests/attack/README.md": ROWS, "tests/attack/a.c": ROW_TESTS}, None),
+    ("attack: a row without", "attack", {"tests/attack/README.md": ROWS + "| B02 | y |\n",
+                                         "tests/attack/a.c": ROW_TESTS}, "row B02 has no test"),
+    ("attack: a test that is not run", "attack",
+     {"tests/attack/README.md": ROWS, "tests/attack/a.c": ROW_TESTS.split("cmocka")[0]}, "is never run"),
+    ("attack: a test of no row", "attack", {"tests/attack/README.md": "\n", "tests/attack/a.c": ROW_TESTS},
+     "does not have"),
     ("headers: alone", "headers", {"src/base/a.h": GOOD}, None),
     ("headers: needs another", "headers", {"src/base/a.h": "#pragma once\nuint8_t f(void);\n"}, "compile alone"),
     ("headers: not twice", "headers", {"src/base/a.h": "struct a {\n    int b;\n};\n"}, "compile alone"),

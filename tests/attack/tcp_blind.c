@@ -180,6 +180,99 @@ static void test_B11_the_isn_of_one_tuple_follows_the_clock(void **state)
     tcp_fixture_fini(&f);
 }
 
+static uint32_t isn_for(struct tcp_fixture *f, uint16_t their_port)
+{
+    f->their_port = their_port;
+    f->knows_our_isn = false;
+    fix_peer(f, "S 900000:900000(0) win 65535");
+    (void)fix_next(f);
+    return f->our_isn;
+}
+
+/* CVE-2026-64024: the number that a reused TIME-WAIT wants was kept aside, and the next stranger got it. */
+static void test_B11_the_isn_of_a_reused_time_wait_goes_to_nobody_else(void **state)
+{
+    uint32_t isns[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct tcp_fixture f;
+        struct rn_sock *server;
+        struct rn_sock *sock;
+        uint32_t first;
+
+        tcp_fixture_init(&f);
+        sock = fix_accepted(&f, "<mss 1460>");
+        first = f.our_isn;
+        rn_sock_close(sock);
+        fix_turn(&f);
+        fix_peer(&f, "F. 1:1(0) ack 2");
+        fix_ignore(&f);
+        server = fix_listen(&f, 8);
+        if (i == 1)
+            assert_in_range(isn_for(&f, f.their_port) - first, 65536, 70000);
+        isns[i] = isn_for(&f, 50000);
+        rn_sock_close(server);
+        fix_turn(&f);
+        fix_ignore(&f);
+        tcp_fixture_fini(&f);
+    }
+
+    assert_int_equal(isns[0], isns[1]);
+}
+
+/* RFC 6056 §3.3.3: where one destination stands in its sequence of ports says nothing of another's. */
+static void test_B12_ports_towards_different_peers_are_unrelated(void **state)
+{
+    enum { N = 64 };
+    struct tcp_fixture f;
+    struct rn_sock *socks[N];
+    uint16_t ports[N];
+    unsigned n_near = 0;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    for (unsigned i = 0; i < N; i++) {
+        f.them = rn_addr_v4(0x0b000001 + i);
+        f.knows_our_isn = false;
+        socks[i] = fix_connecting(&f);
+        (void)fix_next(&f);
+        ports[i] = f.our_port;
+        n_near += i > 0 && (uint16_t)(ports[i] - ports[i - 1] + 8) <= 16;
+    }
+
+    assert_true(n_near <= 2);
+    for (unsigned i = 0; i < N; i++)
+        rn_sock_abort(socks[i]);
+    tcp_fixture_fini(&f);
+}
+
+/* RFC 6864 §4.1: an identification that counts would tell how much we send to others. */
+static void test_B12_what_is_never_cut_has_no_identification(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460>");
+    assert_int_equal(rn_sock_set_opt(sock, RN_TCP_NODELAY, 1), 0);
+    for (unsigned i = 0; i < 5; i++)
+        fix_writes(&f, sock, 100);
+
+    for (const struct rn_pkt *pkt = f.out.first; pkt != NULL; pkt = pkt->next) {
+        uint8_t header[20];
+
+        rn_pkt_copy_out(pkt, 0, header, sizeof(header));
+        assert_int_equal(rn_get_be16(header + 4), 0);
+        assert_int_equal(header[6] & 0x40, 0x40);
+    }
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_B12_timestamps_of_connections_have_unrelated_offsets(void **state)
 {
     struct tcp_fixture f;
@@ -317,6 +410,9 @@ int main(void)
         cmocka_unit_test(test_B09_challenges_of_one_connection_do_not_show_in_another),
         cmocka_unit_test(test_B11_isns_of_neighbouring_tuples_are_unrelated),
         cmocka_unit_test(test_B11_the_isn_of_one_tuple_follows_the_clock),
+        cmocka_unit_test(test_B11_the_isn_of_a_reused_time_wait_goes_to_nobody_else),
+        cmocka_unit_test(test_B12_ports_towards_different_peers_are_unrelated),
+        cmocka_unit_test(test_B12_what_is_never_cut_has_no_identification),
         cmocka_unit_test(test_B12_timestamps_of_connections_have_unrelated_offsets),
         cmocka_unit_test(test_B18_acks_of_data_never_sent_open_no_window),
         cmocka_unit_test(test_B19_an_ack_storm_runs_dry),

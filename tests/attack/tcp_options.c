@@ -172,6 +172,39 @@ static void test_B20_a_shrinking_window_is_borne(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* RFC 7323 §2.2: both sides or none; and a SYN's own window is never scaled, nor is one of zero a reason to be silent. */
+static void test_B20_a_window_of_zero_in_the_syn_and_a_scale_of_one_side_are_borne(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 4);
+    fix_peer(&f, "S 0:0(0) win 0 <mss 1460>");
+    fix_we(&f, "S. 0:0(0) ack 1 win 65535 <mss 1460>");
+    fix_peer(&f, ". 1:1(0) ack 1 win 0");
+    sock = fix_accept(server);
+    fix_writes(&f, sock, 100);
+    fix_silent(&f);
+
+    fix_peer(&f, ". 1:1(0) ack 1 win 50");
+    fix_pass(&f, 2000);
+
+    assert_int_equal(fix_next(&f).len, 50);
+    assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+    assert_int_equal(info.snd_wnd, 50);
+    assert_false(info.has_wscale);
+    rn_pktq_free_all(&f.out);
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_B21_lying_echoes_do_not_bend_the_rtt(void **state)
 {
     static const uint32_t lies[] = { 0x80000000u, 0x7fffffffu, 1000000, 0xf0000000u };
@@ -239,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_B06_urgent_pointers_change_no_length),
         cmocka_unit_test(test_B20_a_window_scale_beyond_14_is_14),
         cmocka_unit_test(test_B20_a_shrinking_window_is_borne),
+        cmocka_unit_test(test_B20_a_window_of_zero_in_the_syn_and_a_scale_of_one_side_are_borne),
         cmocka_unit_test(test_B21_lying_echoes_do_not_bend_the_rtt),
         cmocka_unit_test(test_B24_sequence_numbers_wrap_anywhere),
     };
