@@ -21,7 +21,7 @@
  *   VISIT    seq:u32 [cookie:u64 owner_uid:u32 userns:u64]         the next NETLINK ... frames are of this one;
  *                                                                  table 1: seen from outside, without the rest
  *   NETLINK  one datagram as received; table says of which question (enum rn_dump_table)
- *   XTABLES  family:u8 ipt_getinfo, ipt_get_entries' bytes of the nat table
+ *   XTABLES  family:u8 ipt_getinfo (names the table), ipt_get_entries' bytes
  *   PROCNET  content of a file of /proc/net that no netlink question covers; table says which
  *   DRIVER   ifindex:u32 drvinfo:text speed:u32 duplex:u8 sriov:u8 pf_bus:text
  *   FILE     pid:u32 which:u8 flags:u8 content                     seen through the process's root

@@ -96,15 +96,13 @@ static uint8_t family_of(const struct rn_fwd_packet *p, const struct rn_fwd_targ
     return rn_addr_is_none(to->addr) ? RN_FAMILY_NONE : (uint8_t)rn_addr_family(to->addr);
 }
 
-void rn_fwd_emit(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
-                 const struct rn_fwd_target *to, const char *rule)
+static void emit_one(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
+                     const struct rn_fwd_target *to, const char *rule)
 {
     struct rn_arena *arena = &run->load->map->arena;
     struct rn_map_fwd f = { .netns = run->netns, .origin = run->origin, .why = "" };
     struct rn_map_fwd *slot;
 
-    if (p->is_dead)
-        return;
     f.family = family_of(p, to);
     f.ip_proto = p->ip_proto;
     f.hooks = (uint8_t)(1u << p->hook);
@@ -128,6 +126,62 @@ void rn_fwd_emit(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
     f.comment = rn_arena_strdup(arena, p->comment);
     f.rule = rn_arena_strdup(arena, rule);
     *slot = f;
+}
+
+/* A rule of an inet table that sends to the machine itself speaks of both families. */
+static void emit_families(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
+                          const struct rn_fwd_target *to, const char *rule)
+{
+    struct rn_fwd_packet one = *p;
+
+    if (family_of(p, to) != RN_FAMILY_NONE) {
+        emit_one(run, p, to, rule);
+        return;
+    }
+    one.family = RN_FAMILY_V4;
+    emit_one(run, &one, to, rule);
+    one.family = RN_FAMILY_V6;
+    emit_one(run, &one, to, rule);
+}
+
+static void emit_ports(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
+                       const struct rn_fwd_target *to, const char *rule)
+{
+    if (p->n_multi == 0)
+        emit_families(run, p, to, rule);
+    for (size_t i = 0; i < p->n_multi; i++) {
+        struct rn_fwd_packet one = *p;
+
+        rn_fwd_match_ports(&one, p->multi[i][0], p->multi[i][1]);
+        if (!one.is_dead)
+            emit_families(run, &one, to, rule);
+    }
+}
+
+static struct rn_addr next_addr(struct rn_addr a)
+{
+    for (size_t i = sizeof(a.b); i-- != 0 && ++a.b[i] == 0;)
+        ;
+    return a;
+}
+
+/* Of a pool the kernel takes the one or the other: each is a way on a condition. */
+void rn_fwd_emit(struct rn_fwd_run *run, const struct rn_fwd_packet *p,
+                 const struct rn_fwd_target *to, const char *rule)
+{
+    struct rn_fwd_packet packet = *p;
+    struct rn_fwd_target one = *to;
+    bool is_pool = !rn_addr_is_none(to->last) && !rn_addr_eq(to->addr, to->last);
+
+    if (p->is_dead)
+        return;
+    packet.is_conditional |= is_pool || to->is_mapped;
+    for (unsigned i = 0; i < RN_FWD_POOL_MAX; i++) {
+        emit_ports(run, &packet, &one, rule);
+        if (!is_pool || rn_addr_eq(one.addr, to->last))
+            return;
+        one.addr = next_addr(one.addr);
+    }
 }
 
 /* ---- userland proxies ---- */

@@ -11,6 +11,8 @@
 #define RN_FWD_STEPS_MAX   200000u /* rules and set elements looked at per namespace */
 #define RN_FWD_RULE_BYTES  160u
 #define RN_FWD_IFACE_BYTES 20u
+#define RN_FWD_MULTI_MAX   15u /* of xtables' multiport */
+#define RN_FWD_POOL_MAX    16u /* addresses to choose from that are told one by one */
 
 /* What is known of the packet so far. */
 struct rn_fwd_packet {
@@ -23,11 +25,15 @@ struct rn_fwd_packet {
     bool is_dead; /* matches contradict each other */
     char iif[RN_FWD_IFACE_BYTES];
     char comment[96];
+    uint16_t multi[RN_FWD_MULTI_MAX][2]; /* several port ranges; with none the one above counts */
+    uint8_t n_multi;
 };
 
 /* Where it goes. */
 struct rn_fwd_target {
     struct rn_addr addr;         /* none: this machine */
+    struct rn_addr last;         /* of several, from which the kernel chooses; none: only .addr */
+    bool is_mapped;              /* a prefix that replaces another: .addr is where it begins */
     uint16_t port_from, port_to; /* 0: unchanged */
 };
 

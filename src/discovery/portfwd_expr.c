@@ -5,7 +5,9 @@
 #include "base/text.h"
 #include "host/proc.h"
 
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/rtnetlink.h>
@@ -34,9 +36,13 @@ static void set_slot(struct rn_nft_slot *slot, enum rn_nft_what what, size_t byt
                                       .mask_bits = UINT8_MAX };
 }
 
-static void set_const(struct rn_nft_slot *slot, struct rn_view data)
+/* A concatenation fills as many slots as it is long. */
+static void set_const(struct rn_nft_branch *b, struct rn_view reg, struct rn_view data)
 {
-    for (size_t i = 0; slot != NULL && i < 4 && i * 4 < data.len; i++) {
+    struct rn_nft_slot *slot = slot_of(b, reg);
+    size_t room = slot != NULL ? RN_NFT_SLOTS - (size_t)(slot - b->slots) : 0;
+
+    for (size_t i = 0; i < room && i * 4 < data.len; i++) {
         size_t n = rn_min_size(data.len - i * 4, 4);
 
         slot[i] = (struct rn_nft_slot){ .what = RN_HOLDS_CONST,
@@ -63,6 +69,12 @@ static void expr_meta(struct rn_nft_walk *w, struct rn_nft_branch *b, const stru
     case NFT_META_IIFNAME:
         set_slot(slot, RN_HOLDS_IIF, 16);
         break;
+    case NFT_META_IIF:
+        set_slot(slot, RN_HOLDS_IIF_INDEX, 4);
+        break;
+    case NFT_META_PROTOCOL:
+        set_slot(slot, RN_HOLDS_ETHER_TYPE, 2);
+        break;
     default:
         set_slot(slot, RN_HOLDS_UNKNOWN, 4);
         break;
@@ -84,11 +96,51 @@ static enum rn_nft_what payload_part(const struct rn_nft_branch *b, uint32_t bas
     return RN_HOLDS_UNKNOWN;
 }
 
+static uint16_t const_port(const struct rn_nft_slot *slot)
+{
+    return slot != NULL && slot->what == RN_HOLDS_CONST ? rn_get_be16(slot->data) : 0;
+}
+
+/* The family is of the rewritten address: in an inet table the packet's may still be open. */
+static struct rn_addr const_addr(const struct rn_nft_slot *slot, bool is_v6)
+{
+    uint8_t bytes[16];
+
+    if (slot == NULL || slot->what != RN_HOLDS_CONST)
+        return rn_addr_none();
+    for (size_t i = 0; i < 4; i++)
+        memcpy(bytes + i * 4, slot[is_v6 ? i : 0].data, 4);
+    return rn_nl_addr(rn_view_of(bytes, is_v6 ? 16 : 4));
+}
+
+/* "ip daddr set 10.0.0.1 tcp dport set 80": a destination changed without connection tracking. */
+static void write_payload(struct rn_nft_branch *b, const struct rn_view *tb)
+{
+    const struct rn_nft_slot *slot = slot_of(b, tb[NFTA_PAYLOAD_SREG]);
+    enum rn_nft_what part =
+        payload_part(b, rn_nl_be32(tb[NFTA_PAYLOAD_BASE]), rn_nl_be32(tb[NFTA_PAYLOAD_OFFSET]));
+
+    if (part != RN_HOLDS_DADDR && part != RN_HOLDS_DPORT)
+        return;
+    b->is_written = true;
+    if (slot == NULL || slot->what != RN_HOLDS_CONST)
+        b->packet.is_conditional = true;
+    if (part == RN_HOLDS_DADDR)
+        b->written.addr = const_addr(slot, b->packet.family == RN_FAMILY_V6);
+    else
+        b->written.port_from = const_port(slot);
+    b->written.port_to = b->written.port_from;
+}
+
 static void expr_payload(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
 {
     uint32_t len = rn_nl_be32(tb[NFTA_PAYLOAD_LEN]);
 
     (void)w;
+    if (rn_nl_has(tb[NFTA_PAYLOAD_SREG])) {
+        write_payload(b, tb);
+        return;
+    }
     set_slot(
         slot_of(b, tb[NFTA_PAYLOAD_DREG]),
         payload_part(b, rn_nl_be32(tb[NFTA_PAYLOAD_BASE]), rn_nl_be32(tb[NFTA_PAYLOAD_OFFSET])),
@@ -132,10 +184,15 @@ static void expr_bitwise(struct rn_nft_walk *w, struct rn_nft_branch *b, const s
     if (from == NULL || to == NULL)
         return;
     *to = *from;
-    if (to->what == RN_HOLDS_DADDR)
+    if (to->what == RN_HOLDS_DADDR) {
         to->mask_bits = ones(data_value(tb[NFTA_BITWISE_MASK]));
-    else
+    } else if (to->what == RN_HOLDS_CT_STATE) {
+        uint32_t states = rn_nl_u32(data_value(tb[NFTA_BITWISE_MASK]));
+
+        memcpy(to->data, &states, sizeof(states));
+    } else {
         to->what = RN_HOLDS_UNKNOWN;
+    }
 }
 
 /* ---- comparisons ---- */
@@ -162,6 +219,16 @@ static uint8_t family_of(uint8_t nfproto)
     return nfproto == NFPROTO_IPV6 ? RN_FAMILY_V6 : RN_FAMILY_V4;
 }
 
+static void match_iif_index(struct rn_nft_branch *b, uint32_t index)
+{
+    const struct rn_map_link *link = rn_model_link(b->netns, index);
+
+    if (link != NULL)
+        rn_fwd_match_iif(&b->packet, rn_view_of(link->name, strlen(link->name) + 1), false);
+    else
+        b->packet.is_conditional = true;
+}
+
 static void match_eq(struct rn_nft_branch *b, const struct rn_nft_slot *slot, struct rn_view key)
 {
     switch (slot->what) {
@@ -180,6 +247,13 @@ static void match_eq(struct rn_nft_branch *b, const struct rn_nft_slot *slot, st
     case RN_HOLDS_IIF:
         rn_fwd_match_iif(&b->packet, key, false);
         break;
+    case RN_HOLDS_IIF_INDEX:
+        match_iif_index(b, rn_nl_u32(key));
+        break;
+    case RN_HOLDS_ETHER_TYPE:
+        rn_fwd_match_family(&b->packet,
+                            rn_nl_be16(key) == ETH_P_IPV6 ? RN_FAMILY_V6 : RN_FAMILY_V4);
+        break;
     case RN_HOLDS_DADDR_TYPE:
         /* "To an address of mine": what a published port without address means. Others are no way in. */
         if (rn_nl_u32(key) != RTN_LOCAL)
@@ -191,10 +265,40 @@ static void match_eq(struct rn_nft_branch *b, const struct rn_nft_slot *slot, st
     }
 }
 
+/* The length of the prefix whose first and last address these are; UINT8_MAX if there is none. */
+static uint8_t prefix_of_range(struct rn_view from, struct rn_view to)
+{
+    unsigned bits = 0;
+
+    while (bits < from.len * 8 &&
+           ((from.ptr[bits / 8] ^ to.ptr[bits / 8]) & (0x80u >> (bits % 8))) == 0)
+        bits++;
+    for (unsigned i = bits; i < from.len * 8; i++) {
+        uint8_t bit = (uint8_t)(0x80u >> (i % 8));
+
+        if ((from.ptr[i / 8] & bit) != 0 || (to.ptr[i / 8] & bit) == 0)
+            return UINT8_MAX;
+    }
+    return (uint8_t)bits;
+}
+
+static void match_daddr_range(struct rn_nft_branch *b, struct rn_view from, struct rn_view to)
+{
+    struct rn_nft_slot prefix = { .what = RN_HOLDS_DADDR };
+
+    prefix.mask_bits = prefix_of_range(from, to);
+    if (prefix.mask_bits != UINT8_MAX)
+        match_daddr(b, &prefix, from);
+    else
+        b->packet.is_conditional = true;
+}
+
 static void match_range(struct rn_nft_branch *b, const struct rn_nft_slot *slot,
                         struct rn_view from, struct rn_view to)
 {
-    if (slot->what == RN_HOLDS_DPORT)
+    if (slot->what == RN_HOLDS_DADDR && from.len == to.len && from.len != 0)
+        match_daddr_range(b, from, to);
+    else if (slot->what == RN_HOLDS_DPORT)
         rn_fwd_match_ports(&b->packet, rn_nl_be16(from), rn_nl_be16(to));
     else if (from.len == to.len && from.len != 0 && memcmp(from.ptr, to.ptr, from.len) == 0)
         match_eq(b, slot, from);
@@ -221,6 +325,16 @@ static void match_inequality(struct rn_nft_branch *b, const struct rn_nft_slot *
         b->packet.is_conditional = true;
 }
 
+/* "ct state & (new | ...) != 0" */
+static bool lets_new_through(const struct rn_nft_slot *slot, struct rn_view key)
+{
+    const uint32_t is_new = 1u << 3; /* NF_CT_STATE_BIT(IP_CT_NEW) */
+    uint32_t states;
+
+    memcpy(&states, slot->data, sizeof(states));
+    return rn_nl_u32(key) == 0 && (states & is_new) != 0;
+}
+
 static void expr_cmp(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
 {
     const struct rn_nft_slot *slot = slot_of(b, tb[NFTA_CMP_SREG]);
@@ -234,6 +348,8 @@ static void expr_cmp(struct rn_nft_walk *w, struct rn_nft_branch *b, const struc
         match_eq(b, slot, key);
     else if (op == NFT_CMP_NEQ && slot->what == RN_HOLDS_IIF)
         rn_fwd_match_iif(&b->packet, key, true);
+    else if (op == NFT_CMP_NEQ && slot->what == RN_HOLDS_CT_STATE && lets_new_through(slot, key))
+        return;
     else if (op == NFT_CMP_NEQ)
         b->packet.is_conditional = true;
     else
@@ -287,7 +403,7 @@ static void expr_immediate(struct rn_nft_walk *w, struct rn_nft_branch *b, const
 
     rn_nlattr_table(tb[NFTA_IMMEDIATE_DATA], data, NFTA_DATA_MAX);
     if (!rn_nl_has(data[NFTA_DATA_VERDICT])) {
-        set_const(slot_of(b, tb[NFTA_IMMEDIATE_DREG]), data[NFTA_DATA_VALUE]);
+        set_const(b, tb[NFTA_IMMEDIATE_DREG], data[NFTA_DATA_VALUE]);
         return;
     }
     rn_nlattr_table(data[NFTA_DATA_VERDICT], verdict, NFTA_VERDICT_MAX);
@@ -319,6 +435,8 @@ static const char *family_name(uint8_t nfproto)
         return "ip6 ";
     case NFPROTO_INET:
         return "inet ";
+    case NFPROTO_NETDEV:
+        return "netdev ";
     default:
         return "";
     }
@@ -352,23 +470,6 @@ static void expr_target(struct rn_nft_walk *w, struct rn_nft_branch *b, const st
         emit(w, b, &to);
 }
 
-static uint16_t const_port(const struct rn_nft_slot *slot)
-{
-    return slot != NULL && slot->what == RN_HOLDS_CONST ? rn_get_be16(slot->data) : 0;
-}
-
-/* The family is of the rewritten address: in an inet table the packet's may still be open. */
-static struct rn_addr const_addr(const struct rn_nft_slot *slot, bool is_v6)
-{
-    uint8_t bytes[16];
-
-    if (slot == NULL || slot->what != RN_HOLDS_CONST)
-        return rn_addr_none();
-    for (size_t i = 0; i < 4; i++)
-        memcpy(bytes + i * 4, slot[is_v6 ? i : 0].data, 4);
-    return rn_nl_addr(rn_view_of(bytes, is_v6 ? 16 : 4));
-}
-
 static void expr_nat(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
 {
     bool is_v6 = rn_nl_be32(tb[NFTA_NAT_FAMILY]) == NFPROTO_IPV6;
@@ -378,6 +479,10 @@ static void expr_nat(struct rn_nft_walk *w, struct rn_nft_branch *b, const struc
     if (rn_nl_be32(tb[NFTA_NAT_TYPE]) != NFT_NAT_DNAT)
         return;
     to.addr = const_addr(addr, is_v6);
+    to.last = const_addr(slot_of(b, tb[NFTA_NAT_REG_ADDR_MAX]), is_v6);
+    to.is_mapped = rn_nl_be32(tb[NFTA_NAT_FLAGS]) & NF_NAT_RANGE_NETMAP;
+    if (to.is_mapped)
+        to.last = rn_addr_none();
     to.port_from = const_port(slot_of(b, tb[NFTA_NAT_REG_PROTO_MIN]));
     to.port_to = rn_nl_has(tb[NFTA_NAT_REG_PROTO_MAX])
                      ? const_port(slot_of(b, tb[NFTA_NAT_REG_PROTO_MAX]))
@@ -399,11 +504,36 @@ static void expr_redir(struct rn_nft_walk *w, struct rn_nft_branch *b, const str
     emit(w, b, &to);
 }
 
+/* Taken in by a local socket, though it was for somebody else: a transparent proxy. */
+static void expr_tproxy(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
+{
+    bool is_v6 = rn_nl_be32(tb[NFTA_TPROXY_FAMILY]) == NFPROTO_IPV6;
+    struct rn_fwd_target to = { 0 };
+
+    to.addr = const_addr(slot_of(b, tb[NFTA_TPROXY_REG_ADDR]), is_v6);
+    to.port_from = const_port(slot_of(b, tb[NFTA_TPROXY_REG_PORT]));
+    to.port_to = to.port_from;
+    emit(w, b, &to);
+}
+
+/* It may have written into any register, and no longer do they hold what they held. */
 static void expr_unknown(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
 {
     (void)w;
     (void)tb;
     b->packet.is_conditional = true;
+    for (size_t i = 0; i < RN_NFT_SLOTS; i++)
+        b->slots[i].what = RN_HOLDS_UNKNOWN;
+}
+
+/* Every packet that nat chains see begins a connection: "new" says nothing there. Mangling sees all. */
+static void expr_ct(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
+{
+    bool is_state = rn_nl_be32(tb[NFTA_CT_KEY]) == NFT_CT_STATE;
+    struct rn_nft_slot *slot = slot_of(b, tb[NFTA_CT_DREG]);
+
+    (void)w;
+    set_slot(slot, is_state ? RN_HOLDS_CT_STATE : RN_HOLDS_UNKNOWN, 4);
 }
 
 static void expr_harmless(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
@@ -413,25 +543,30 @@ static void expr_harmless(struct rn_nft_walk *w, struct rn_nft_branch *b, const 
     (void)tb;
 }
 
-/* Loads of what says nothing of the destination: their comparison will make it conditional. */
-static void expr_load_other(struct rn_nft_walk *w, struct rn_nft_branch *b,
-                            const struct rn_view *tb)
+/* A choice by chance: which element of a map it leads to, nobody knows before. */
+static void expr_numgen(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
 {
     (void)w;
-    set_slot(slot_of(b, tb[1]), RN_HOLDS_UNKNOWN,
-             4); /* NFTA_CT_DREG, NFTA_NG_DREG, NFTA_HASH_DREG differ */
+    set_slot(slot_of(b, tb[NFTA_NG_DREG]), RN_HOLDS_UNKNOWN, 4);
+}
+
+static void expr_hash(struct rn_nft_walk *w, struct rn_nft_branch *b, const struct rn_view *tb)
+{
+    (void)w;
+    set_slot(slot_of(b, tb[NFTA_HASH_DREG]), RN_HOLDS_UNKNOWN, 4);
 }
 
 static const struct {
     const char *name;
     expr_fn *fn;
 } exprs_known[] = {
-    { "meta", expr_meta },       { "payload", expr_payload },  { "cmp", expr_cmp },
-    { "bitwise", expr_bitwise }, { "range", expr_range },      { "immediate", expr_immediate },
-    { "nat", expr_nat },         { "redir", expr_redir },      { "fib", expr_fib },
-    { "match", expr_match },     { "target", expr_target },    { "counter", expr_harmless },
-    { "log", expr_harmless },    { "ct", expr_load_other },    { "numgen", expr_load_other },
-    { "masq", expr_harmless },   { "notrack", expr_harmless }, { "last", expr_harmless },
+    { "meta", expr_meta },        { "payload", expr_payload }, { "cmp", expr_cmp },
+    { "bitwise", expr_bitwise },  { "range", expr_range },     { "immediate", expr_immediate },
+    { "nat", expr_nat },          { "redir", expr_redir },     { "fib", expr_fib },
+    { "match", expr_match },      { "target", expr_target },   { "counter", expr_harmless },
+    { "log", expr_harmless },     { "ct", expr_ct },           { "numgen", expr_numgen },
+    { "hash", expr_hash },        { "tproxy", expr_tproxy },   { "masq", expr_harmless },
+    { "notrack", expr_harmless }, { "last", expr_harmless },
 };
 
 #define EXPR_ATTR_MAX 16u
@@ -505,7 +640,7 @@ static void run_element(struct rn_nft_walk *w, struct rn_nft_branch *b, const st
         return;
     }
     if (rn_nl_has(tb[NFTA_LOOKUP_DREG]))
-        set_const(slot_of(b, tb[NFTA_LOOKUP_DREG]), e->data);
+        set_const(b, tb[NFTA_LOOKUP_DREG], e->data);
 }
 
 /* True: not forked, go on with the rest of the rule; else the branches did.
@@ -566,4 +701,6 @@ void rn_nft_expr_run(struct rn_nft_walk *w, struct rn_nft_branch *b, struct rn_v
         }
         run_one(w, b, name, tb[NFTA_EXPR_DATA]);
     }
+    if (b->is_written)
+        emit(w, b, &b->written);
 }

@@ -131,7 +131,7 @@ static int cmp_elem(const void *pa, const void *pb)
 static void walk_rule(struct rn_nft_walk *w, const struct rn_nft_rule *rule,
                       const struct rn_fwd_packet *in, unsigned depth)
 {
-    struct rn_nft_branch b = { .rule = rule, .packet = *in, .depth = depth };
+    struct rn_nft_branch b = { .rule = rule, .packet = *in, .depth = depth, .netns = w->run.netns };
 
     rn_nft_expr_run(w, &b, rule->exprs);
     w->is_stopped = b.is_final;
@@ -163,15 +163,26 @@ static uint8_t packet_family(uint8_t nfproto)
     return nfproto == NFPROTO_IPV6 ? RN_FAMILY_V6 : RN_FAMILY_NONE;
 }
 
+/* Where a destination can still be changed before the packet's way is chosen. Chains of any type may do so: by nat, by
+ * tproxy, by writing into the packet. */
+static bool may_rewrite(const struct rn_nft_chain *c)
+{
+    if (c->id.family == NFPROTO_NETDEV)
+        return c->hook == NF_NETDEV_INGRESS;
+    if (c->id.family != NFPROTO_IPV4 && c->id.family != NFPROTO_IPV6 &&
+        c->id.family != NFPROTO_INET)
+        return false;
+    return c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_LOCAL_OUT ||
+           c->hook == NF_INET_INGRESS;
+}
+
 static void walk_base_chain(struct rn_nft_walk *w, const struct rn_nft_chain *c)
 {
     struct rn_fwd_packet p = { .port_to = UINT16_MAX };
 
-    if (!c->is_base || !rn_view_is(c->type, "nat"))
+    if (!c->is_base || !may_rewrite(c))
         return;
-    if (c->hook != NF_INET_PRE_ROUTING && c->hook != NF_INET_LOCAL_OUT)
-        return;
-    p.hook = (uint8_t)c->hook;
+    p.hook = c->hook == NF_INET_LOCAL_OUT ? NF_INET_LOCAL_OUT : NF_INET_PRE_ROUTING;
     p.family = packet_family(c->id.family);
     rn_nft_walk_chain(w, &c->id, &p, 0);
 }

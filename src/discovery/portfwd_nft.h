@@ -31,6 +31,9 @@ enum rn_nft_what {
     RN_HOLDS_DPORT,
     RN_HOLDS_IIF,
     RN_HOLDS_DADDR_TYPE,
+    RN_HOLDS_IIF_INDEX,
+    RN_HOLDS_ETHER_TYPE,
+    RN_HOLDS_CT_STATE, /* .data: the states that are let through */
 };
 
 #define RN_NFT_SLOTS 20u /* 16 of the uapi, and room behind for the last wide value */
@@ -47,8 +50,11 @@ struct rn_nft_branch {
     const struct rn_nft_rule *rule;
     struct rn_fwd_packet packet;
     struct rn_nft_slot slots[RN_NFT_SLOTS];
+    struct rn_fwd_target written; /* by rules without connection tracking */
+    const struct rn_map_netns *netns;
     unsigned depth;
     unsigned n_lookups;
+    bool is_written;
     bool is_xt;    /* an xtables extension was met: iptables-nft wrote this */
     bool is_final; /* an unconditional verdict: rules behind this one are not reached */
 };

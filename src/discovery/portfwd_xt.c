@@ -26,28 +26,26 @@ static void match_ports(struct rn_fwd_packet *p, struct rn_view info, uint8_t ip
         rn_fwd_match_ports(p, rn_nl_u16_at(info, 4), rn_nl_u16_at(info, 6));
 }
 
-/* struct xt_multiport_v1: flags (0 source, 1 destination, 2 either), count, ports[15], pflags[15], invert. Several
- * ports are kept as the range that holds them, which makes the result conditional. */
+/* struct xt_multiport_v1: flags (0 source, 1 destination, 2 either), count, ports[15], pflags[15], invert. A port with
+ * its flag set begins a range that the next one ends. */
 static void match_multiport(struct rn_fwd_packet *p, struct rn_view info)
 {
     uint8_t flags = rn_nl_u8_at(info, 0);
     uint8_t n = rn_nl_u8_at(info, 1);
-    uint16_t lo = UINT16_MAX;
-    uint16_t hi = 0;
 
-    if (flags == 0 || n == 0 || n > 15 || rn_nl_u8_at(info, 47) != 0) {
+    if (flags != 1 || n == 0 || n > RN_FWD_MULTI_MAX || rn_nl_u8_at(info, 47) != 0 ||
+        p->n_multi != 0) {
         p->is_conditional = true;
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        uint16_t port = rn_nl_u16_at(info, 2 + i * 2);
+        uint16_t *range = p->multi[p->n_multi++];
 
-        lo = port < lo ? port : lo;
-        hi = port > hi ? port : hi;
+        range[0] = rn_nl_u16_at(info, 2 + i * 2);
+        if (rn_nl_u8_at(info, 32 + i) != 0 && i + 1 < n)
+            i++;
+        range[1] = rn_nl_u16_at(info, 2 + i * 2);
     }
-    if (hi - lo + 1 != n && !(n == 2 && rn_nl_u8_at(info, 32) != 0))
-        p->is_conditional = true;
-    rn_fwd_match_ports(p, lo, hi);
 }
 
 /* Matches that say nothing about who may come in: text, and "to an address of this machine" (struct
@@ -97,8 +95,10 @@ static void read_range_v4(struct rn_view info, struct rn_fwd_target *to)
 {
     uint32_t flags = rn_nl_u32_at(info, 4);
 
-    if (flags & RANGE_MAP_IPS && info.len >= 12)
+    if (flags & RANGE_MAP_IPS && info.len >= 16) {
         to->addr = rn_nl_addr(rn_view_of(info.ptr + 8, 4));
+        to->last = rn_nl_addr(rn_view_of(info.ptr + 12, 4));
+    }
     if (flags & RANGE_PROTO_SPECIFIED) {
         to->port_from = be16_at(info, 16);
         to->port_to = be16_at(info, 18);
@@ -110,26 +110,52 @@ static void read_range(struct rn_view info, uint8_t family, struct rn_fwd_target
 {
     uint32_t flags = rn_nl_u32_at(info, 0);
 
-    if (flags & RANGE_MAP_IPS && info.len >= 20)
-        to->addr = rn_nl_addr(rn_view_of(info.ptr + 4, family == RN_FAMILY_V6 ? 16 : 4));
+    size_t len = family == RN_FAMILY_V6 ? 16 : 4;
+
+    if (flags & RANGE_MAP_IPS && info.len >= 36) {
+        to->addr = rn_nl_addr(rn_view_of(info.ptr + 4, len));
+        to->last = rn_nl_addr(rn_view_of(info.ptr + 20, len));
+    }
     if (flags & RANGE_PROTO_SPECIFIED) {
         to->port_from = be16_at(info, 36);
         to->port_to = be16_at(info, 38);
     }
 }
 
+/* xt_tproxy_target_info: mark mask, mark, address (4 bytes, of revision 1 on 16), port. */
+static void read_tproxy(struct rn_view info, uint32_t revision, uint8_t family,
+                        struct rn_fwd_target *to)
+{
+    size_t room = revision == 0 ? 4 : 16;
+    size_t len = family == RN_FAMILY_V6 ? 16 : 4;
+
+    if (info.len < 8 + room + 2 || len > room)
+        return;
+    to->addr = rn_nl_addr(rn_view_of(info.ptr + 8, len));
+    if (rn_addr_is_any(to->addr))
+        to->addr = rn_addr_none();
+    to->port_from = be16_at(info, 8 + room);
+    to->port_to = to->port_from;
+}
+
 enum rn_fwd_xt rn_fwd_xt_target(struct rn_view name, uint32_t revision, struct rn_view info,
                                 const struct rn_fwd_packet *p, struct rn_fwd_target *ret)
 {
-    bool is_dnat = rn_view_is(name, "DNAT");
+    bool is_netmap = rn_view_is(name, "NETMAP");
 
-    if (!is_dnat && !rn_view_is(name, "REDIRECT"))
+    *ret = (struct rn_fwd_target){ .is_mapped = is_netmap };
+    if (rn_view_is(name, "TPROXY")) {
+        read_tproxy(info, revision, p->family, ret);
+        return RN_FWD_XT_DNAT;
+    }
+    if (!is_netmap && !rn_view_is(name, "DNAT") && !rn_view_is(name, "REDIRECT"))
         return RN_FWD_XT_CONTINUE;
-    *ret = (struct rn_fwd_target){ .port_from = 0 };
     if (p->family == RN_FAMILY_V6 || revision == 2)
         read_range(info, p->family, ret);
     else
         read_range_v4(info, ret);
+    if (is_netmap)
+        ret->last = rn_addr_none();
     return RN_FWD_XT_DNAT;
 }
 
@@ -162,6 +188,7 @@ struct legacy {
     struct rn_fwd_run run;
     const struct layout *at;
     struct rn_view table;
+    char name[64]; /* "iptables -t nat" */
 };
 
 static uint8_t prefix_bits(struct rn_view mask)
@@ -254,8 +281,7 @@ static bool apply_target(struct legacy *g, struct rn_view target, struct rn_fwd_
     }
     if (rn_fwd_xt_target(name_of(target), rn_nl_u8_at(target, XT_HEADER_BYTES - 1), info_of(target),
                          p, &to) == RN_FWD_XT_DNAT)
-        rn_fwd_emit(&g->run, p, &to,
-                    g->at->family == RN_FAMILY_V4 ? "iptables -t nat" : "ip6tables -t nat");
+        rn_fwd_emit(&g->run, p, &to, g->name);
     return true;
 }
 
@@ -288,6 +314,15 @@ static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_pac
     }
 }
 
+static void put_name(struct legacy *g, struct rn_view info)
+{
+    struct rn_text t = rn_text_of(g->name, sizeof(g->name));
+    struct rn_view table = rn_nl_str(rn_view_of(info.ptr, XT_TABLE_MAXNAMELEN));
+
+    rn_text_str(&t, g->at->family == RN_FAMILY_V4 ? "iptables -t " : "ip6tables -t ");
+    rn_text_strn(&t, (const char *)table.ptr, table.len);
+}
+
 void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob)
 {
     struct legacy g = { .run = { .load = l, .netns = blob->netns, .origin = RN_FWD_LEGACY } };
@@ -299,6 +334,7 @@ void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob)
         return;
     g.at = blob->kind == RN_FAMILY_V4 ? &layouts[0] : &layouts[1];
     g.table = rn_view_of(blob->bytes.ptr + info.len, blob->bytes.len - info.len);
+    put_name(&g, info);
     for (size_t i = 0; i < RN_ARRAY_LEN(hooks); i++) {
         struct rn_fwd_packet p = { .port_to = UINT16_MAX,
                                    .family = g.at->family,

@@ -1,6 +1,6 @@
 /* Where destinations are rewritten: nf_tables and the older iptables of the namespace we are in. Only tables with a
- * chain of type nat are read, since nothing else can forward a port and filter tables may be huge. Nothing is asked
- * that would make the kernel load a module or create a table. */
+ * chain that may do so are read: filter tables may be huge. Nothing is asked that would make the kernel load a module
+ * or create a table. */
 #include "discovery/read_netns.h"
 
 #include "base/text.h"
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
@@ -20,6 +21,7 @@
 #define NAT_TABLES_MAX 64u
 #define SETS_MAX       1024u
 #define XT_ENTRIES_MAX (8u << 20)
+#define XT_NAMES_BYTES 256u
 #define BUILTIN_BYTES  (256u * 1024u)
 #define NFT_NAME_BYTES 256u
 
@@ -38,7 +40,7 @@ struct list {
 struct nft {
     struct rn_visit *v;
     struct rn_nl nl;
-    struct list tables; /* that have a nat chain */
+    struct list tables; /* that have a chain that may rewrite */
     struct list sets;   /* of those tables */
 };
 
@@ -81,12 +83,23 @@ static void keep(struct list *l, const struct rn_nft_name *id)
         memcpy(n->name, id->name.ptr, id->name.len);
 }
 
+/* nat does, wherever it hooks; others only where a packet has not yet found its way, which filters seldom need. */
+static bool may_rewrite(const struct rn_nft_chain *c)
+{
+    if (!c->is_base || c->id.family == NFPROTO_BRIDGE || c->id.family == NFPROTO_ARP)
+        return false;
+    if (c->id.family == NFPROTO_NETDEV)
+        return c->hook == NF_NETDEV_INGRESS;
+    return rn_view_is(c->type, "nat") || rn_view_is(c->type, "route") ||
+           c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_INGRESS;
+}
+
 static void watch_chain(struct rn_view message, void *arg)
 {
     struct nft *f = arg;
     struct rn_nft_chain c;
 
-    if (rn_nft_chain_parse(message, &c) < 0 || !c.is_base || !rn_view_is(c.type, "nat"))
+    if (rn_nft_chain_parse(message, &c) < 0 || !may_rewrite(&c))
         return;
     if (!has_table(&f->tables, &c.id))
         keep(&f->tables, &c.id);
@@ -146,19 +159,24 @@ static void read_tables(struct nft *f)
     }
 }
 
-static bool file_names(int dir_fd, const char *file, const char *wanted)
+static bool has_line(struct rn_view text, const char *wanted)
 {
-    uint8_t text[16384];
-    int len = rn_proc_read(dir_fd, file, text, sizeof(text));
-    struct rn_view rest = rn_view_of(text, len > 0 ? (size_t)len : 0);
     struct rn_view line;
     struct rn_view word;
 
-    while (rn_text_next_line(&rest, &line)) {
+    while (rn_text_next_line(&text, &line)) {
         if (rn_text_next_word(&line, &word) && rn_view_is(word, wanted))
             return true;
     }
     return false;
+}
+
+static bool file_names(int dir_fd, const char *file, const char *wanted)
+{
+    uint8_t text[16384];
+    int len = rn_proc_read(dir_fd, file, text, sizeof(text));
+
+    return has_line(rn_view_of(text, len > 0 ? (size_t)len : 0), wanted);
 }
 
 /* Part of the kernel itself: then neither /proc/modules nor, without parameters, /sys/module shows it. */
@@ -218,12 +236,13 @@ struct xt {
     int af, level, get_info, get_entries;
 };
 
-static void copy_entries(struct rn_visit *v, const struct xt *x, int fd)
+static void copy_entries(struct rn_visit *v, const struct xt *x, const char *table, int fd)
 {
-    struct ipt_getinfo info = { .name = "nat" }; /* ip6t_getinfo is the same by layout */
+    struct ipt_getinfo info = { 0 }; /* ip6t_getinfo is the same by layout */
     struct ipt_get_entries *entries;
     socklen_t len = sizeof(info);
 
+    memcpy(info.name, table, strlen(table) + 1);
     if (getsockopt(fd, x->level, x->get_info, &info, &len) < 0 || info.size > XT_ENTRIES_MAX) {
         rn_visit_note(v, "forwarded ports (iptables)", rn_err_from_errno(errno), "CAP_NET_ADMIN");
         return;
@@ -244,25 +263,35 @@ static void copy_entries(struct rn_visit *v, const struct xt *x, int fd)
     free(entries);
 }
 
+/* Asking for a table that is not there would create it. */
+static void read_xt_table(struct rn_visit *v, const struct xt *x, const char *table)
+{
+    int fd = socket(x->af, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+    if (fd < 0) {
+        rn_visit_note(v, "forwarded ports (iptables)", rn_err_from_errno(errno), "CAP_NET_RAW");
+        return;
+    }
+    copy_entries(v, x, table, fd);
+    close(fd);
+}
+
 void rn_visit_xtables(struct rn_visit *v)
 {
+    static const char *const tables[] = { "nat", "mangle" };
     static const struct xt families[] = {
         { "ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES },
         { "ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES },
     };
 
     for (size_t i = 0; i < RN_ARRAY_LEN(families); i++) {
-        const struct xt *x = &families[i];
-        int fd;
+        uint8_t text[XT_NAMES_BYTES];
+        int len = rn_proc_read(v->b->net_fd, families[i].names_file, text, sizeof(text));
+        struct rn_view names = rn_view_of(text, len > 0 ? (size_t)len : 0);
 
-        if (!file_names(v->b->net_fd, x->names_file, "nat"))
-            continue; /* asking for a table that is not there would create it */
-        fd = socket(x->af, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-        if (fd < 0) {
-            rn_visit_note(v, "forwarded ports (iptables)", rn_err_from_errno(errno), "CAP_NET_RAW");
-            continue;
+        for (size_t k = 0; k < RN_ARRAY_LEN(tables); k++) {
+            if (has_line(names, tables[k]))
+                read_xt_table(v, &families[i], tables[k]);
         }
-        copy_entries(v, x, fd);
-        close(fd);
     }
 }
