@@ -70,6 +70,8 @@ void rn_tcp_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack, const struct 
 
     ack->delivered += bytes;
     conn->count.delivered += bytes < rn_tcp_rec_len(rec) ? bytes / rec->mss : rec->segs;
+    if (rn_tcp_size_probe_is(conn->flight, rec))
+        rn_tcp_size_probe_delivered(conn, rec, bytes);
     rn_tcp_rate_delivered(conn, ack, rec, bytes);
     rn_tcp_rack_delivered(conn, ack, rec);
     if (rec->sent_more != 0) {

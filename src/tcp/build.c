@@ -109,7 +109,7 @@ static void describe_offload(const struct rn_tcp *conn, const struct rn_tcp_out 
     pkt->csum_offset = RN_TCP_CHECKSUM_AT;
     pkt->l4_proto = RN_PROTO_TCP;
     pkt->flags |= RN_PKT_NO_FRAGMENT;
-    if (out->len <= conn->snd.mss)
+    if (out->len <= conn->snd.mss || out->is_size_probe)
         return;
     pkt->gso = rn_addr_is_v4(conn->sock.demux.key.remote) ? RN_GSO_TCP4 : RN_GSO_TCP6;
     pkt->gso_size = conn->snd.mss;

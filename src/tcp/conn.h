@@ -139,7 +139,16 @@ enum rn_tcp_conn_flag {
     RN_TCPF_SYN_DATA_ACKED = 1u << 28, /* data in a SYN was taken, theirs or ours */
 };
 
-/* Rarely set options; allocated when one first differs from its default. */
+/* What is known of the sizes the path takes, once some vanished without a word (RFC 8899); MSS with options in it. */
+struct rn_tcp_sizes {
+    uint16_t good;    /* gets through; 0: nothing is suspected, the rest means nothing */
+    uint16_t bad;     /* does not; 0: not known of any yet */
+    uint16_t probe;   /* being tried, or tried last */
+    uint8_t failed;   /* probes of this size in a row */
+    uint32_t next_ms; /* when to try again, milliseconds modulo 2^32 */
+};
+
+/* Rarely set options, and other rare things; allocated when one first differs from its default. */
 struct rn_tcp_cold {
     int64_t keep_idle_ns, keep_intvl_ns, user_timeout_ns, linger_ns, linger2_ns, timewait_ns,
         defer_ns;
@@ -148,6 +157,7 @@ struct rn_tcp_cold {
     uint32_t rwnd_limited_ms, sndbuf_limited_ms; /* of the time busy */
     uint8_t keep_cnt, syn_cnt;
     struct rn_tcp_fastopen *fastopen; /* holds a reference; of listeners and early connections */
+    struct rn_tcp_sizes sizes;
 };
 
 /* Lifetime counts that TCP_INFO reports. */
@@ -353,6 +363,7 @@ struct rn_tcp_out {
     uint32_t len;   /* data bytes, may exceed mss: GSO */
     uint16_t flags; /* RN_TCP_ACK is added in synchronised states */
     bool is_retransmit;
+    bool is_size_probe; /* one segment, though it is longer than mss */
 };
 /* Builds, accounts the ACK as sent, hands to rn_ip_output. Errors as rn_ip_output, NOMEM. */
 int rn_tcp_build(struct rn_tcp *conn, const struct rn_tcp_out *out);

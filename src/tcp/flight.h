@@ -161,9 +161,13 @@ struct rn_tcp_flight {
     uint32_t mdev_us;
     uint32_t mdev_max_us; /* within the present round trip */
     rn_seq rtt_round;
-    uint16_t mss_cap;        /* guess about a PMTU black hole; 0 none */
-    bool is_cap_told;        /* and it was right */
-    uint8_t n_blackhole;     /* timeouts of full segments in a row */
+    uint16_t good_before; /* sizes.good before it was lowered on suspicion */
+    uint8_t n_stalls;     /* timeouts in a row of what could be smaller */
+    bool is_size_guessed; /* sizes.good was lowered, and no ACK has come since */
+    bool is_size_probe_out;
+    rn_seq size_probe;   /* where it begins */
+    uint64_t sizes_lost; /* rate.lost, rate.delivered when probing began: is the path clear? */
+    uint64_t sizes_delivered;
     int64_t waits_since_ns;  /* user timeout: when what timed out was sent; 0 nothing timed out */
     int64_t linger_until_ns; /* all is acknowledged, but a late DSACK may still undo; 0 not begun */
     int64_t busy_since_ns;   /* 0: nothing is queued */
@@ -350,9 +354,26 @@ uint64_t rn_tcp_pacing_rate(const struct rn_tcp *conn);
 /* An empty segment below the window, which the peer must answer: keepalive, closed window. */
 void rn_tcp_send_probe(struct rn_tcp *conn);
 
-/* pmtu.c */
+/* pmtu.c: black holes */
 void rn_tcp_pmtu_timeout(struct rn_tcp *conn);
 void rn_tcp_pmtu_acked(struct rn_tcp *conn);
+/* IP and TCP headers, options not counted. */
+uint32_t rn_tcp_pmtu_header_bytes(const struct rn_tcp *conn);
+/* The MSS by all that is known but .sizes, options in it. */
+uint32_t rn_tcp_pmtu_full(const struct rn_tcp *conn);
+
+/* pmtu_probe.c: the way back up */
+/* Something may be tried from now on. */
+void rn_tcp_size_probe_begin(struct rn_tcp *conn);
+/* Bytes of data to send as one segment now, larger than mss; 0: nothing is to be tried. */
+uint32_t rn_tcp_size_probe_len(struct rn_tcp *conn);
+void rn_tcp_size_probe_sent(struct rn_tcp *conn, rn_seq seq);
+bool rn_tcp_size_probe_is(const struct rn_tcp_flight *flight, const struct rn_tcp_rec *rec);
+/* @bytes of @rec, which is the probe or what became of it, were delivered. */
+void rn_tcp_size_probe_delivered(struct rn_tcp *conn, const struct rn_tcp_rec *rec, uint32_t bytes);
+void rn_tcp_size_probe_lost(struct rn_tcp *conn);
+/* This flight has lost segments of all sizes. */
+bool rn_tcp_size_path_is_lossy(const struct rn_tcp *conn);
 
 /* --- timers.c, beyond the vocabulary of conn.h ------------------------------------------------------------------ */
 void rn_tcp_timers_rto_restart(struct rn_tcp *conn);

@@ -287,6 +287,9 @@ void rn_tcp_error_in(struct rn_stack *stack, const struct rn_icmp_err *err)
     if (conn == NULL || !is_about_flight(conn, err))
         return;
     if (err->kind == RN_ICMP_TOO_BIG) {
+        /* RFC 5927 §7.2: what is no smaller than what we send cannot be the answer to it. */
+        if (conn->flow.mtu != 0 && err->mtu >= conn->flow.mtu)
+            return;
         rn_pmtu_lower(stack, err->remote.addr, err->mtu);
         if (conn->state == RN_TCP_SYN_SENT)
             send_syn_again(conn);

@@ -1,35 +1,46 @@
 /*
  * The size of segments follows the path: a route or ICMP that says less (validated by the input side, RFC 5927), and black
- * holes that say nothing (RFC 4821 §4.2's sign: large segments time out again and again). A guess is the connection's own
- * until a smaller segment was acknowledged; only then does the stack learn of it.
+ * holes that say nothing (RFC 4821 §4.2's sign: large segments time out again and again). Black holes are guessed, so the
+ * guess is the connection's own: it ends when it does not help, and when a larger segment gets through
+ * (pmtu_probe.c). Where every third packet is lost, three timeouts in a row are nothing special.
  */
 #include "tcp/flight.h"
 
-#define BLACKHOLE_TIMEOUTS 3u
-#define BASE_MTU           1280u /* RFC 8899 §5.1.2: BASE_PLPMTU as IPv6 guarantees it */
-#define LEAST_MTU_V4       552u  /* DESIGN: the floor of ip/pmtu.c */
+/* Timeouts in a row: what they make us try. */
+#define STALLS_TO_BASE  3u
+#define STALLS_TO_LEAST 5u
+#define STALLS_TO_UNDO  7u
+#define STALLS_MORE     3u    /* to begin with, where much else is lost */
+#define BASE_MTU        1280u /* RFC 8899 §5.1.2: BASE_PLPMTU as IPv6 guarantees it */
+#define LEAST_MTU_V4    552u  /* DESIGN: the floor of ip/pmtu.c */
 
 static bool is_v4(const struct rn_tcp *conn)
 {
     return rn_addr_is_v4(conn->sock.demux.key.remote);
 }
 
-static uint32_t header_bytes(const struct rn_tcp *conn)
+uint32_t rn_tcp_pmtu_header_bytes(const struct rn_tcp *conn)
 {
     return (is_v4(conn) ? 20u : 40u) + RN_TCP_HDR_BYTES;
 }
 
-uint16_t rn_tcp_mss_now(const struct rn_tcp *conn)
+uint32_t rn_tcp_pmtu_full(const struct rn_tcp *conn)
 {
     uint32_t path = rn_flow_payload_mtu(&conn->flow, conn->sock.demux.key.remote);
     uint32_t mss = path > RN_TCP_HDR_BYTES ? path - RN_TCP_HDR_BYTES : 0;
-    uint32_t opts = rn_tcp_opts_segment_bytes(conn);
 
     mss = rn_min_u32(mss, conn->snd.mss_peer);
-    if (conn->snd.mss_user != 0)
-        mss = rn_min_u32(mss, conn->snd.mss_user);
-    if (conn->flight != NULL && conn->flight->mss_cap != 0)
-        mss = rn_min_u32(mss, conn->flight->mss_cap);
+    return conn->snd.mss_user != 0 ? rn_min_u32(mss, conn->snd.mss_user) : mss;
+}
+
+uint16_t rn_tcp_mss_now(const struct rn_tcp *conn)
+{
+    uint32_t mss = rn_tcp_pmtu_full(conn);
+    uint32_t opts = rn_tcp_opts_segment_bytes(conn);
+    uint16_t good = conn->cold == NULL ? 0 : conn->cold->sizes.good;
+
+    if (good != 0)
+        mss = rn_min_u32(mss, good);
     /* RFC 6691 §2: MSS counts options out. Never below 8 bytes, whatever a peer says. */
     return rn_sat_u16(rn_max_u32(mss > opts ? mss - opts : 0, 8));
 }
@@ -82,41 +93,82 @@ void rn_tcp_mtu_changed(struct rn_tcp *conn)
 
 /* --- black holes ---------------------------------------------------------------------------------------------------- */
 
-static uint16_t next_cap(const struct rn_tcp *conn)
+/* Segments of at most @mtu from now on; false: they are, or there is no memory to remember it. */
+static bool shrink_to(struct rn_tcp *conn, uint32_t mtu)
 {
-    uint32_t base = BASE_MTU - header_bytes(conn);
-    uint32_t least = is_v4(conn) ? LEAST_MTU_V4 - header_bytes(conn) : base;
-    uint32_t mss = conn->snd.mss + rn_tcp_opts_segment_bytes(conn);
+    uint32_t good = mtu - rn_tcp_pmtu_header_bytes(conn);
+    struct rn_tcp_flight *flight = conn->flight;
+    struct rn_tcp_cold *cold;
 
-    if (mss > base)
-        return rn_sat_u16(base);
-    return mss > least ? rn_sat_u16(least) : 0;
+    if (conn->snd.mss + rn_tcp_opts_segment_bytes(conn) <= good)
+        return false;
+    cold = rn_tcp_cold_of(conn);
+    if (cold == NULL)
+        return false;
+    if (!flight->is_size_guessed)
+        flight->good_before = cold->sizes.good;
+    flight->is_size_guessed = true;
+    cold->sizes.good = rn_sat_u16(good);
+    conn->snd.mss = rn_tcp_mss_now(conn);
+    return true;
+}
+
+static void shrink_to_least(struct rn_tcp *conn)
+{
+    if (is_v4(conn))
+        (void)shrink_to(conn, LEAST_MTU_V4);
+}
+
+/* Smaller ones vanish too: whatever it is, it is not their size. */
+static void undo_guess(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+
+    if (!flight->is_size_guessed)
+        return;
+    flight->is_size_guessed = false;
+    conn->cold->sizes.good = flight->good_before;
+    conn->snd.mss = rn_tcp_mss_now(conn);
+}
+
+/* A head that no guess would make smaller says nothing about sizes. */
+static bool could_be_smaller(const struct rn_tcp *conn)
+{
+    uint32_t least = (is_v4(conn) ? LEAST_MTU_V4 : BASE_MTU) - rn_tcp_pmtu_header_bytes(conn);
+    const struct rn_tcp_rec *head = rn_tcp_rec_first(conn->flight);
+
+    return rn_tcp_rec_len(head) + rn_tcp_opts_segment_bytes(conn) > least;
 }
 
 void rn_tcp_pmtu_timeout(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
-    const struct rn_tcp_rec *head = rn_tcp_rec_first(flight);
-    uint16_t cap = next_cap(conn);
+    uint32_t stalls;
 
-    /* A segment that would not become smaller says nothing about sizes. */
-    if (cap == 0 || rn_tcp_rec_len(head) + rn_tcp_opts_segment_bytes(conn) <= cap ||
-        ++flight->n_blackhole < BLACKHOLE_TIMEOUTS)
+    if (flight->is_size_probe_out)
+        rn_tcp_size_probe_lost(conn);
+    if (!flight->is_size_guessed && !could_be_smaller(conn))
         return;
-    flight->n_blackhole = 0;
-    flight->mss_cap = cap;
-    conn->snd.mss = rn_tcp_mss_now(conn);
+    flight->n_stalls = rn_sat_u8((uint64_t)flight->n_stalls + 1);
+    stalls = flight->n_stalls;
+    if (rn_tcp_size_path_is_lossy(conn))
+        stalls -= rn_min_u32(stalls, STALLS_MORE);
+    if (stalls == STALLS_TO_BASE && !shrink_to(conn, BASE_MTU))
+        shrink_to_least(conn);
+    else if (stalls == STALLS_TO_LEAST)
+        shrink_to_least(conn);
+    else if (stalls == STALLS_TO_UNDO)
+        undo_guess(conn);
 }
 
-/* An ACK advanced after segments were made smaller: so it was the path. */
+/* An ACK advanced. If segments were made smaller, that may have been why; or not. */
 void rn_tcp_pmtu_acked(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
 
-    flight->n_blackhole = 0;
-    if (flight->mss_cap == 0 || flight->is_cap_told)
+    flight->n_stalls = 0;
+    if (!flight->is_size_guessed)
         return;
-    flight->is_cap_told = true;
-    rn_pmtu_lower(conn->sock.stack, conn->sock.demux.key.remote,
-                  flight->mss_cap + header_bytes(conn));
+    flight->is_size_guessed = false;
+    rn_tcp_size_probe_begin(conn);
 }

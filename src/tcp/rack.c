@@ -110,12 +110,21 @@ int64_t rn_tcp_rack_left_ns(const struct rn_tcp *conn, const struct rn_tcp_rec *
            rn_tcp_now_ns(conn);
 }
 
+/* RFC 4821 §7.6.1: alone, its loss is no sign of congestion. */
+static void lose_size_probe(struct rn_tcp *conn, struct rn_tcp_rec *rec)
+{
+    rn_tcp_rec_to_lost(conn, rec);
+    rn_tcp_size_probe_lost(conn);
+}
+
 /* Step 5. */
 uint32_t rn_tcp_rack_detect(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
     const struct rn_tcp_rack *rack = &flight->rack;
     uint32_t newly_lost = 0;
+    bool is_probe_lost = false;
+    bool is_waiting = false;
     struct rn_list *node;
 
     if (!rack->has_sample)
@@ -129,12 +138,21 @@ uint32_t rn_tcp_rack_detect(struct rn_tcp *conn)
         left_ns = rn_tcp_rack_left_ns(conn, rec);
         if (left_ns > 0) {
             rn_tcp_timers_reorder(conn, rn_tcp_now_ns(conn) + left_ns);
-            return newly_lost;
+            is_waiting = true;
+            break;
+        }
+        if (rn_tcp_size_probe_is(flight, rec)) {
+            lose_size_probe(conn, rec);
+            is_probe_lost = true;
+            continue;
         }
         newly_lost += rn_tcp_rec_len(rec);
         rn_tcp_rec_lose(conn, rec);
     }
-    rn_tcp_timers_reorder_stop(conn);
+    if (!is_waiting)
+        rn_tcp_timers_reorder_stop(conn);
+    if (is_probe_lost && newly_lost == 0)
+        rn_tcp_recovery_on_resize(conn);
     return newly_lost;
 }
 

@@ -245,6 +245,8 @@ static void lose_head(struct rn_tcp *conn)
         return;
     if (rn_tcp_rec_len(rec) > rec->mss)
         (void)rn_tcp_rec_split(conn, rec, rn_seq_add(rec->seq, rec->mss));
+    if (rn_tcp_size_probe_is(conn->flight, rec))
+        rn_tcp_size_probe_lost(conn);
     rn_tcp_rec_lose(conn, rec);
 }
 

@@ -359,7 +359,7 @@ static void sent_new(struct rn_tcp *conn, const struct rn_tcp_out *out)
 
     conn->snd.nxt = rn_seq_add(out->seq, out->len + fin);
     conn->cc.last_sent_ms = now_ms(conn);
-    if (out->len % conn->snd.mss != 0) {
+    if (out->len % conn->snd.mss != 0 && !out->is_size_probe) {
         flight->small_end = conn->snd.nxt;
         flight->has_small = true;
     }
@@ -397,6 +397,28 @@ static bool send_segment(struct rn_tcp *conn, uint32_t len, bool has_fin)
     return true;
 }
 
+/* One segment larger than all others, to see whether the path takes it. */
+static bool send_size_probe(struct rn_tcp *conn, uint32_t len)
+{
+    struct rn_tcp_out out = { .seq = conn->snd.nxt, .len = len, .is_size_probe = true };
+    struct rn_tcp_rec *rec;
+
+    if (cwnd_room(conn) < len || usable_window(conn) < len ||
+        rn_tcp_queue_span(&conn->flight->queue, out.seq, len) < len ||
+        !record(conn, out.seq, rn_seq_add(out.seq, len)))
+        return false;
+    rec = rn_tcp_rec_last(conn->flight);
+    rec->mss = rn_sat_u16(len);
+    rec->segs = 1;
+    if (rn_tcp_build(conn, &out) == RN_E_NOMEM) {
+        rn_tcp_rec_remove(conn, rec);
+        return false;
+    }
+    rn_tcp_size_probe_sent(conn, out.seq);
+    sent_new(conn, &out);
+    return true;
+}
+
 static bool send_new(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
@@ -405,6 +427,9 @@ static bool send_new(struct rn_tcp *conn)
 
     if (unsent == 0)
         return wants_fin(conn) && usable_window(conn) > 0 && send_segment(conn, 0, true);
+    len = rn_tcp_size_probe_len(conn);
+    if (len != 0 && send_size_probe(conn, len))
+        return true;
     len = next_len(conn, flight, unsent);
     if (len == 0)
         return false;

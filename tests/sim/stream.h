@@ -22,6 +22,8 @@ struct sim_opts {
     const char *cc;       /* NULL default */
     int64_t limit_ns;     /* of virtual time; 0: 1 hour */
     int64_t start_ns;     /* when it begins */
+    /* Puts a device over the client's, which it consumes; NULL: none. */
+    struct rn_device *(*wrap)(struct rn_device *below);
 };
 
 /* One end of the connection: writes its stream, reads the other's, shuts down when done. */
@@ -170,6 +172,8 @@ static inline void sim_init(struct sim *sim, const struct sim_opts *opts)
     sim->b.device = ends[1];
     if (opts->impair.seed != 0)
         assert_int_equal(rn_impair_new(&sim->a.device, ends[0], &opts->impair), 0);
+    if (opts->wrap != NULL)
+        sim->a.device = opts->wrap(sim->a.device);
     sim_side_init(&sim->a, &sim->t.turn, 1);
     sim_side_init(&sim->b, &sim->t.turn, 2);
     sim->client = (struct sim_end){ .to_write = opts->forth_bytes,
