@@ -11,7 +11,7 @@
 #define STARVED_NS (2 * RN_NS_PER_MS)
 /* A read that fills less than this goes into a small slab next time, so that a chat never pins 68 KiB. */
 #define BULK_BYTES      RN_BUF_SMALL_BYTES
-#define SLABS_MAX       4u
+#define SLABS_MAX       8u
 #define SLAB_READ_BYTES 65536u
 
 struct rn_gate_tcp {
