@@ -24,7 +24,7 @@ enum rn_io {
 
 /*
  * One descriptor and the function that is called when it is ready. Embedded in its owner. Zero is "not watching".
- * The descriptor stays the owner's: unwatch first, then close.
+ * The descriptor stays the owner's: unwatch first, then close (or the other way round by rn_unwatch_closed).
  */
 struct rn_watch {
     struct rn_loop *loop; /* NULL: not watching */
@@ -39,6 +39,9 @@ RN_PUBLIC RN_MUST_USE int rn_loop_new(struct rn_loop **ret, const struct rn_loop
  * run is told so. Returns NULL. */
 RN_PUBLIC struct rn_loop *rn_loop_free(struct rn_loop *loop);
 RN_PUBLIC struct rn_turn *rn_loop_turn(struct rn_loop *loop);
+/* Look for events @spin_ns long before sleeping: short answers then do not wait until a sleeper is woken, at the price of
+ * processor time after each event. While looking does not pay, it mostly sleeps at once. 0: always sleep (the start). */
+RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t spin_ns);
 
 /* Runs until rn_loop_stop. Errors: host (epoll itself failed). */
 RN_PUBLIC RN_MUST_USE int rn_loop_run(struct rn_loop *loop);
@@ -57,6 +60,9 @@ RN_PUBLIC RN_MUST_USE int rn_watch_set(struct rn_watch *watch, unsigned interest
 /* Ends the watch; a no-op when not watching. Afterwards its handler is not called any more, not even for what was
  * ready in the present wake-up, and the owner may be freed. */
 RN_PUBLIC void rn_unwatch(struct rn_watch *watch);
+/* The same for a descriptor that was just closed and of which nobody has a copy: the kernel has forgotten it then, and need
+ * not be told. */
+RN_PUBLIC void rn_unwatch_closed(struct rn_watch *watch);
 
 /* Runs on the loop's thread, inside a turn. @loop is NULL when the loop ended before: then only release @arg. */
 typedef void rn_posted_fn(struct rn_loop *loop, void *arg);

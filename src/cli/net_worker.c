@@ -262,8 +262,10 @@ int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config 
     take_fds(w, fds);
     *ret_what = "start the loop";
     err = rn_loop_new(&w->loop, NULL);
-    if (err >= 0)
+    if (err >= 0) {
+        rn_loop_busy_poll(w->loop, (int64_t)config->plan.busy_poll_us * RN_NS_PER_US);
         err = build_device(w);
+    }
     if (err >= 0)
         err = build_link(w);
     if (err >= 0)

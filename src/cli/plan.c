@@ -131,7 +131,9 @@ static int read_impair(const struct rn_run_opts *opts, struct rn_run_plan *plan)
 int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
                 struct rn_run_plan *ret)
 {
-    struct rn_run_plan plan = { .mtu = opts->mtu, .has_userns = geteuid() != 0 || opts->userns };
+    struct rn_run_plan plan = { .mtu = opts->mtu,
+                                .busy_poll_us = opts->busy_poll_us,
+                                .has_userns = geteuid() != 0 || opts->userns };
     int err = read_publish(opts, &plan);
 
     if (err >= 0)

@@ -19,6 +19,7 @@ struct rn_run_opts {
     const char *impair;
     const char *link; /* auto, tun, veth */
     unsigned mtu;
+    unsigned busy_poll_us;
     unsigned verbose;
     bool quiet;
     bool only_v4;
@@ -48,6 +49,7 @@ struct rn_run_plan {
     uint8_t bits4, bits6;
     bool has_default6;
     uint32_t mtu;
+    uint32_t busy_poll_us;
     struct rn_addr dns[RN_PLAN_DNS_MAX]; /* where the resolver asks */
     unsigned n_dns;
     char search[512];

@@ -11,6 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Looking in vain this often makes it rare. */
+#define SPIN_MISSES_MAX  8u
+#define SPIN_AGAIN_AFTER 64u
+
 static uint32_t epoll_of_interest(unsigned interest)
 {
     uint32_t events = EPOLLRDHUP;
@@ -77,17 +81,24 @@ static void strike_out(struct rn_loop *loop, const struct rn_watch *watch)
     }
 }
 
-void rn_unwatch(struct rn_watch *watch)
+void rn_unwatch_closed(struct rn_watch *watch)
 {
     struct rn_loop *loop = watch->loop;
 
     if (loop == NULL)
         return;
-    /* Fails only if the owner closed the descriptor first; then the kernel has forgotten it already. */
-    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     strike_out(loop, watch);
     loop->n_watches--;
     watch->loop = NULL;
+}
+
+void rn_unwatch(struct rn_watch *watch)
+{
+    if (watch->loop == NULL)
+        return;
+    /* Fails only if the owner closed the descriptor first; then the kernel has forgotten it already. */
+    (void)epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    rn_unwatch_closed(watch);
 }
 
 static int wait_by_ms(struct rn_loop *loop, int64_t wait_ns)
@@ -107,8 +118,33 @@ static int wait_by_ns(struct rn_loop *loop, int64_t wait_ns)
                         wait_ns == INT64_MAX ? NULL : &ts, NULL);
 }
 
+/* Has looking found something of late? Tries again now and then. */
+static bool should_spin(const struct rn_loop *loop, int64_t wait_ns)
+{
+    return loop->spin_ns > 0 && wait_ns > 0 &&
+           (loop->spin_misses < SPIN_MISSES_MAX || loop->n_wakeups % SPIN_AGAIN_AFTER == 0);
+}
+
+/* Returns as epoll_wait. */
+static int spin(struct rn_loop *loop, int64_t wait_ns)
+{
+    int64_t end_ns = rn_clock_now_ns() + rn_min_i64(wait_ns, loop->spin_ns);
+    int n;
+
+    do {
+        n = wait_by_ms(loop, 0);
+    } while (n == 0 && rn_clock_now_ns() < end_ns);
+    loop->spin_misses = n > 0 ? 0 : loop->spin_misses + 1;
+    return n;
+}
+
+void rn_loop_busy_poll(struct rn_loop *loop, int64_t spin_ns)
+{
+    loop->spin_ns = spin_ns;
+}
+
 /* Returns how many events were read; 0 when a signal came. */
-static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)
+static int sleep_for_events(struct rn_loop *loop, int64_t wait_ns)
 {
     int n = -1;
 
@@ -123,6 +159,19 @@ static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)
     if (n < 0)
         return errno == EINTR ? 0 : rn_err_from_errno(errno);
     return n;
+}
+
+static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)
+{
+    if (should_spin(loop, wait_ns)) {
+        int n = spin(loop, wait_ns);
+
+        if (n > 0)
+            return n;
+        if (wait_ns != INT64_MAX)
+            wait_ns -= rn_min_i64(wait_ns, loop->spin_ns);
+    }
+    return sleep_for_events(loop, wait_ns);
 }
 
 /* How long to sleep so that neither a timer nor the caller is kept waiting. */

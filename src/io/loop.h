@@ -39,6 +39,8 @@ struct rn_loop {
     struct rn_list flushes;
     atomic_bool should_stop;
     bool is_epoll_pwait2_missing;
+    int64_t spin_ns;      /* 0: no busy polling */
+    unsigned spin_misses; /* in a row */
     /* The batch being dispatched. A watch that goes away is struck out of it, so that no handler is called for it. */
     struct epoll_event events[RN_LOOP_EVENTS_MAX];
     int n_events;

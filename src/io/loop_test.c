@@ -218,6 +218,43 @@ static void test_loop_sleeps_until_the_deadline_and_never_fires_early(void **sta
     assert_true(wakeups <= 4);
 }
 
+static void test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    struct seen in = { .watch.fn = note };
+
+    rn_loop_busy_poll(f->loop, 20 * RN_NS_PER_US);
+    assert_int_equal(rn_loop_watch(f->loop, &in.watch, f->pipe[0], RN_IO_READ), RN_OK);
+    assert_int_equal(rn_loop_step(f->loop, 30 * RN_NS_PER_US), 0);
+    assert_int_equal(f->loop->spin_misses, 1);
+    assert_int_equal(write(f->pipe[1], "x", 1), 1);
+    assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
+    assert_int_equal(f->loop->spin_misses, 0);
+    rn_unwatch(&in.watch);
+
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(rn_loop_step(f->loop, 1), 0);
+    assert_true(f->loop->spin_misses < 12); /* 8 and one that tried again, not 60 */
+}
+
+static void test_a_watch_ends_by_closing_its_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    struct seen a = { .watch.fn = note };
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(rn_loop_watch(f->loop, &a.watch, fds[0], RN_IO_READ), RN_OK);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    close(fds[0]);
+    rn_unwatch_closed(&a.watch);
+    assert_int_equal(rn_loop_step(f->loop, 0), 0);
+
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(f->loop->n_watches, 1); /* the loop's own */
+    close(fds[1]);
+}
+
 static void count_posted(struct rn_loop *loop, void *arg)
 {
     unsigned *n = arg;
@@ -326,6 +363,8 @@ int main(void)
         TEST(test_peer_that_hangs_up_is_told),
         TEST(test_the_same_descriptor_twice_is_refused),
         TEST(test_loop_sleeps_until_the_deadline_and_never_fires_early),
+        TEST(test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain),
+        TEST(test_a_watch_ends_by_closing_its_descriptor),
         TEST(test_what_four_threads_post_all_runs_on_the_loop),
         TEST(test_what_never_ran_is_told_when_the_loop_is_freed),
         TEST(test_without_epoll_pwait2_the_loop_still_wakes),
