@@ -114,7 +114,8 @@ static enum flow_end move_up(struct session *s)
         if (n < 0)
             return FLOW_BROKEN;
         if (n == 0) {
-            s->conn->ops->shut_write(s->conn);
+            if (!s->down_done) /* else the whole connection is closed now, which says the same */
+                s->conn->ops->shut_write(s->conn);
             return FLOW_DONE;
         }
         sent = s->conn->ops->writev(s->conn, views, (unsigned)n);

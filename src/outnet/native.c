@@ -22,6 +22,8 @@ struct native_conn {
     struct rn_task ready;
     int fd;
     unsigned events; /* collected for the next firing */
+    bool has_written;
+    bool is_nodelay;
 };
 
 static struct native_conn *conn_of(struct rn_net_conn *conn)
@@ -35,8 +37,8 @@ static void conn_destroy(struct native_conn *self)
     struct rn_native *net = self->net;
 
     rn_turn_unschedule(&self->ready);
-    rn_unwatch(&self->watch);
     close(self->fd); /* syscalls: close */
+    rn_unwatch_closed(&self->watch);
     net->n_fds--;
     rn_alloc_free(rn_turn_alloc(net->net.turn), self, sizeof(*self));
 }
@@ -87,7 +89,6 @@ static void finish_dial(struct native_conn *self)
         dial->done(dial, rn_native_err(host_errno), NULL);
         return;
     }
-    self->conn.local = rn_native_name(self->fd);
     dial->done(dial, RN_OK, &self->conn);
 }
 
@@ -120,13 +121,27 @@ static int64_t native_readv(struct rn_net_conn *conn, const struct rn_net_span *
     return got >= 0 ? (int64_t)got : rn_native_err(errno);
 }
 
+static void set_nodelay(struct native_conn *self)
+{
+    int one = 1;
+
+    (void)setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    self->is_nodelay = true;
+}
+
 static int64_t native_writev(struct rn_net_conn *conn, const struct rn_slice *views, unsigned n)
 {
     struct native_conn *self = conn_of(conn);
     struct iovec iov[RN_NATIVE_IOV_MAX];
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = rn_native_iov(iov, views, n) };
-    ssize_t sent = sendmsg(self->fd, &msg, MSG_NOSIGNAL); /* syscalls: sendmsg */
+    ssize_t sent;
 
+    /* The inner stack has coalesced already: to hold a partial segment back here would only add delay. Nothing can be held
+     * back before the second write, which many connections never make. */
+    if (self->has_written && !self->is_nodelay)
+        set_nodelay(self);
+    self->has_written = true;
+    sent = sendmsg(self->fd, &msg, MSG_NOSIGNAL); /* syscalls: sendmsg */
     return sent >= 0 ? (int64_t)sent : rn_native_err(errno);
 }
 
@@ -163,7 +178,6 @@ static int conn_new(struct native_conn **ret, struct rn_native *net, int fd)
 {
     const struct rn_alloc *alloc = rn_turn_alloc(net->net.turn);
     struct native_conn *self = rn_alloc_new(alloc, sizeof(*self));
-    int one = 1;
     int err;
 
     if (self == NULL)
@@ -171,8 +185,6 @@ static int conn_new(struct native_conn **ret, struct rn_native *net, int fd)
     *self = (struct native_conn){
         .conn.ops = &native_conn_ops, .net = net, .fd = fd, .ready.run = fire
     };
-    /* The inner stack has coalesced already: holding a partial segment back here would only add delay. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     self->watch.fn = on_ready;
     err = rn_loop_watch(net->loop, &self->watch, fd, RN_IO_READ | RN_IO_WRITE | RN_IO_EDGE);
     if (err < 0) {
@@ -248,7 +260,6 @@ int rn_net_native_adopt(struct rn_net_conn **ret, struct rn_net *net, int fd)
 
     if (err < 0)
         return err;
-    conn->conn.local = rn_native_name(fd);
     conn->conn.remote = rn_native_peer(fd);
     *ret = &conn->conn;
     return RN_OK;

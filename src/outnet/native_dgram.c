@@ -411,7 +411,6 @@ static int start(struct rn_net_dgram **ret, struct native_dgram *self)
     if (err < 0)
         return err;
     self->net->n_fds++;
-    self->dgram.local = rn_native_name(self->fd);
     *ret = &self->dgram;
     return RN_OK;
 }

@@ -41,7 +41,6 @@ struct rn_net_conn {
     /* RN_READABLE, RN_WRITABLE, RN_PEER_SHUT, RN_ERROR, RN_HANGUP; each edge once, in the EVENT phase. */
     void (*on_event)(struct rn_net_conn *conn, unsigned events);
     void *owner;
-    struct rn_endpoint local;
     struct rn_endpoint remote;
     /* RN_PEER_SHUT or RN_ERROR was seen: its edge is spent, so a short read does not mean that there is nothing more. */
     bool is_ending;
@@ -110,7 +109,6 @@ struct rn_net_dgram {
     const struct rn_net_dgram_ops *ops;
     void (*on_event)(struct rn_net_dgram *dgram, unsigned events);
     void *owner;
-    struct rn_endpoint local;
 };
 
 enum rn_net_dgram_kind { RN_NET_UDP, RN_NET_ECHO /* messages as rn_ping_new */ };
