@@ -70,6 +70,8 @@ struct rn_device {
     uint16_t headroom;      /* bytes the device itself pushes on write */
     struct rn_mac mac;      /* RN_LINK_ETHERNET only */
     bool is_closed;
+    bool
+        is_level_driven; /* whoever reads comes again while there is more: a batch need not look for the end */
     struct rn_drop_account drops;
     /* Called inline by the device; the owner only schedules work in it. */
     void (*notify)(struct rn_device *dev, unsigned events);

@@ -40,11 +40,14 @@ int rn_driver_start(struct rn_driver *driver, struct rn_loop *loop, struct rn_pu
     if (err < 0)
         return err;
     rn_loop_flush(loop, &driver->flush);
+    dev->is_level_driven = true;
     return RN_OK;
 }
 
 void rn_driver_stop(struct rn_driver *driver)
 {
+    if (driver->watch.loop != NULL)
+        driver->pump->device->is_level_driven = false;
     rn_unwatch(&driver->watch);
     rn_loop_unflush(&driver->flush);
 }

@@ -117,6 +117,26 @@ static void test_a_turn_reads_its_share_and_the_next_goes_on(void **state)
     rig_fini(&rig);
 }
 
+static void test_frames_that_came_singly_may_come_many_at_once(void **state)
+{
+    struct rig rig;
+    uint16_t seq = 0;
+
+    (void)state;
+    rig_init(&rig);
+    for (unsigned round = 0; round < 100; round++) {
+        uint16_t n = round % 20 == 19 ? 3 : 1;
+
+        for (uint16_t i = 0; i < n; i++)
+            assert_true(send_echo(&rig, (uint16_t)(seq + i)) > 0);
+        while (rn_loop_step(rig.loop, 0) > 0)
+            continue;
+        for (uint16_t i = 0; i < n; i++)
+            assert_true(receive_reply(&rig, seq++));
+    }
+    rig_fini(&rig);
+}
+
 static void test_a_refused_packet_waits_for_room_and_nothing_is_lost(void **state)
 {
     struct rig rig;
@@ -162,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_wakeup_answers_what_one_wakeup_brought),
         cmocka_unit_test(test_a_turn_reads_its_share_and_the_next_goes_on),
+        cmocka_unit_test(test_frames_that_came_singly_may_come_many_at_once),
         cmocka_unit_test(test_a_refused_packet_waits_for_room_and_nothing_is_lost),
         cmocka_unit_test(test_end_of_the_peer_stops_the_driver),
     };

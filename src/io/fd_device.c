@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 /* Failing reads in one batch (a link that is down answers EIO for ever). */
-#define RX_FAILURES_MAX 64u
+#define RX_FAILURES_MAX   64u
+#define LONELY_AFTER      8u
+#define LONELY_LOOK_EVERY 32u
 
 static struct rn_fd_device *of(const struct rn_device *dev)
 {
@@ -127,6 +129,28 @@ static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *fai
     return 1;
 }
 
+/* Is one frame enough for this turn? Looks for more now and then all the same. */
+static bool is_lonely(struct rn_fd_device *fdev)
+{
+    struct rn_lonely *lonely = &fdev->lonely;
+
+    if (!fdev->dev.is_level_driven || lonely->n_alone < LONELY_AFTER)
+        return false;
+    if (lonely->n_blind++ < LONELY_LOOK_EVERY)
+        return true;
+    lonely->n_blind = 0;
+    return false;
+}
+
+/* The end was found after @n frames. */
+static void learn_end(struct rn_lonely *lonely, uint32_t n)
+{
+    if (n > 1)
+        lonely->n_alone = 0;
+    else if (n == 1 && lonely->n_alone < LONELY_AFTER)
+        lonely->n_alone++;
+}
+
 static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max)
 {
     struct rn_fd_device *fdev = of(dev);
@@ -135,9 +159,14 @@ static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max
     unsigned failures = 0;
 
     while (in->n_pkts - had_pkts < max && in->n_bytes - had_bytes < RN_DEVICE_TURN_BYTES) {
-        if (dev->is_closed || rn_is_dry(&fdev->dry, dev->turn) ||
-            read_one(fdev, in, &failures) == 0)
+        if (dev->is_closed || rn_is_dry(&fdev->dry, dev->turn))
             break;
+        if (read_one(fdev, in, &failures) == 0) {
+            learn_end(&fdev->lonely, in->n_pkts - had_pkts);
+            break;
+        }
+        if (is_lonely(fdev))
+            rn_dry_note(&fdev->dry, dev->turn);
     }
     if (in->n_pkts > had_pkts)
         return (int)(in->n_pkts - had_pkts);

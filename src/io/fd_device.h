@@ -34,12 +34,19 @@ static inline bool rn_is_dry(const struct rn_dry *dry, const struct rn_turn *tur
     return turn->is_open && dry->turn == turn->n_turns + 1;
 }
 
+/* Frames that come one at a time (a question, an answer) need no second read that finds nothing. */
+struct rn_lonely {
+    uint8_t n_alone; /* batches in a row that were one frame */
+    uint8_t n_blind; /* single reads since the last look for a second */
+};
+
 struct rn_fd_device {
     struct rn_device dev;
     struct rn_device_ops ops; /* ours, with the kind's own name */
     int fd;
     bool has_vnet;
     struct rn_dry dry;
+    struct rn_lonely lonely;
     struct rn_rx_slab slab;
     uint64_t rx_truncated; /* frames larger than any we allow */
     uint64_t tx_refused;   /* packets the kernel called invalid; each is also a drop */
