@@ -54,15 +54,14 @@ static uint16_t path_mtu(const struct rn_stack *stack, const struct rn_nic *nic,
     return rn_sat_u16(rn_min_u32(mtu, rn_pmtu_find(stack, dst)));
 }
 
-static int resolve(struct rn_flow *flow)
+static int resolve(struct rn_flow *flow, struct rn_addr next_hop)
 {
-    struct rn_neigh_cache *cache = rn_nic_neigh(flow->nic, flow->next_hop);
+    struct rn_neigh_cache *cache = rn_nic_neigh(flow->nic, next_hop);
 
-    flow->is_group =
-        rn_addr_is_multicast(flow->next_hop) || rn_nic_is_broadcast(flow->nic, flow->next_hop);
+    flow->is_group = rn_addr_is_multicast(next_hop) || rn_nic_is_broadcast(flow->nic, next_hop);
     if (cache == NULL || flow->is_group)
         return RN_OK;
-    flow->neigh = rn_neigh_get(cache, flow->next_hop);
+    flow->neigh = rn_neigh_get(cache, next_hop);
     return flow->neigh != NULL ? RN_OK : RN_E_NO_BUFFER;
 }
 
@@ -70,22 +69,22 @@ static int look_up_route(struct rn_stack *stack, struct rn_flow *flow, const str
                          struct rn_addr *hint)
 {
     const struct rn_route_entry *route = NULL;
+    struct rn_addr next_hop = out->dst;
 
     if (is_scoped(out->dst)) {
         flow->nic = nic_of_scoped(stack, out);
-        flow->next_hop = out->dst;
     } else {
         route = rn_routes_find(stack, out->dst, out->nic);
         flow->nic = route != NULL ? rn_nic_find(stack, route->nic) : NULL;
-        flow->next_hop =
-            route == NULL || rn_addr_is_none(route->gateway) ? out->dst : route->gateway;
+        if (route != NULL && !rn_addr_is_none(route->gateway))
+            next_hop = route->gateway;
     }
     if (flow->nic == NULL)
         return RN_E_NET_UNREACH;
     if (route != NULL)
         *hint = route->source;
     flow->mtu = path_mtu(stack, flow->nic, route, out->dst);
-    return resolve(flow);
+    return resolve(flow, next_hop);
 }
 
 static int look_up(struct rn_stack *stack, struct rn_flow *flow, const struct rn_ip_out *out,
@@ -101,7 +100,6 @@ static int look_up(struct rn_stack *stack, struct rn_flow *flow, const struct rn
     if (own == NULL)
         return look_up_route(stack, flow, out, hint);
     flow->nic = own->nic;
-    flow->next_hop = out->dst;
     flow->mtu = UINT16_MAX;
     flow->is_local = true;
     *hint = out->dst;

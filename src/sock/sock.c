@@ -14,12 +14,7 @@ void rn_sock_init(struct rn_sock *sock, struct rn_stack *stack, const struct rn_
 
 static void release_claim(struct rn_sock *sock)
 {
-    struct rn_stack *stack = sock->stack;
-
-    if (sock->claim == NULL)
-        return;
-    rn_ports_release(&stack->ports, sock->claim);
-    rn_alloc_free(stack->alloc, sock->claim, sizeof(*sock->claim));
+    rn_ports_drop(&sock->stack->ports, sock->claim);
     sock->claim = NULL;
 }
 
@@ -160,6 +155,19 @@ int rn_sock_claim_any(struct rn_sock *sock, const struct rn_endpoint *local,
     else
         take_name(sock);
     return err;
+}
+
+void rn_sock_share_claim(struct rn_sock *sock)
+{
+    struct rn_ports *ports = &sock->stack->ports;
+    struct rn_port_claim *shared = NULL;
+
+    if (sock->claim != NULL && (sock->claim->flags & RN_PORT_CONNECTED) != 0)
+        shared = rn_ports_share(ports, sock->claim);
+    if (shared == NULL)
+        return;
+    rn_ports_drop(ports, sock->claim);
+    sock->claim = shared;
 }
 
 /* --- the public face -------------------------------------------------------------------------------------------- */

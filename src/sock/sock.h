@@ -73,5 +73,7 @@ RN_MUST_USE int rn_sock_claim(struct rn_sock *sock, const struct rn_endpoint *lo
  * tuple is free; RFC 6056). */
 RN_MUST_USE int rn_sock_claim_any(struct rn_sock *sock, const struct rn_endpoint *local,
                                   const struct rn_endpoint *remote);
+/* The conversation stands: of all that talk from one port to different remotes, one holds the claim for the others. */
+void rn_sock_share_claim(struct rn_sock *sock);
 /* ready.c's part of rn_sock_init. */
 void rn_sock_ready_init(struct rn_sock *sock);

@@ -119,3 +119,36 @@ void rn_ports_release(struct rn_ports *p, struct rn_port_claim *claim)
     rn_hash_remove(&p->table, &claim->hash);
     claim->is_held = false;
 }
+
+static bool is_same(const struct rn_port_claim *a, const struct rn_port_claim *b)
+{
+    return a->proto == b->proto && a->port == b->port && a->nic == b->nic && a->flags == b->flags &&
+           rn_addr_eq(a->addr, b->addr);
+}
+
+struct rn_port_claim *rn_ports_share(struct rn_ports *p, const struct rn_port_claim *claim)
+{
+    struct rn_hash_node *it = rn_hash_first(&p->table, hash_of(p, claim->proto, claim->port));
+
+    for (; it != NULL; it = rn_hash_next(it)) {
+        struct rn_port_claim *other = rn_container_of(it, struct rn_port_claim, hash);
+
+        if (other != claim && is_same(other, claim) && other->n_sharers < UINT8_MAX) {
+            other->n_sharers++;
+            return other;
+        }
+    }
+    return NULL;
+}
+
+void rn_ports_drop(struct rn_ports *p, struct rn_port_claim *claim)
+{
+    if (claim == NULL)
+        return;
+    if (claim->n_sharers > 0) {
+        claim->n_sharers--;
+        return;
+    }
+    rn_ports_release(p, claim);
+    rn_alloc_free(p->table.alloc, claim, sizeof(*claim));
+}

@@ -23,7 +23,7 @@ enum rn_port_flag {
         1 << 4, /* picked for one remote: shares with its like, the tuples keep them apart */
 };
 
-/* One reservation, embedded in the socket that holds it. */
+/* One reservation, of the socket that holds it, or of all that talk from one port to different remotes. */
 struct rn_port_claim {
     struct rn_hash_node hash;
     struct rn_addr
@@ -33,6 +33,7 @@ struct rn_port_claim {
     uint8_t proto;
     uint8_t flags;
     bool is_held;
+    uint8_t n_sharers; /* beside the first */
 };
 
 RN_MUST_USE int rn_ports_init(struct rn_ports *p, const struct rn_alloc *alloc,
@@ -46,5 +47,10 @@ RN_MUST_USE int rn_ports_claim(struct rn_ports *p, struct rn_port_claim *claim);
 RN_MUST_USE int rn_ports_pick(struct rn_ports *p, struct rn_port_claim *claim,
                               const struct rn_endpoint *remote,
                               bool (*is_free)(void *arg, uint16_t port), void *arg);
+/* Another conversation's claim that says the same as @claim, which is held and CONNECTED: its caller may give up its own and
+ * hold that one. NULL: there is none. Returns shared, to be dropped as one's own. */
+struct rn_port_claim *rn_ports_share(struct rn_ports *p, const struct rn_port_claim *claim);
+/* Consumes @claim (NULL: a no-op), allocated from the table's allocator: it is over when its last sharer drops it. */
+void rn_ports_drop(struct rn_ports *p, struct rn_port_claim *claim);
 /* A no-op when not held. */
 void rn_ports_release(struct rn_ports *p, struct rn_port_claim *claim);

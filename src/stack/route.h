@@ -25,7 +25,6 @@ struct rn_route_table {
 struct rn_flow {
     struct rn_nic *nic;     /* borrows; valid while gen matches */
     struct rn_neigh *neigh; /* owns a reference; NULL on links without addresses */
-    struct rn_addr next_hop;
     uint32_t gen;
     uint16_t mtu;     /* path MTU; saturates at 65535 */
     uint8_t is_local; /* to ourselves: loops back inside the stack */

@@ -91,6 +91,7 @@ static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
         return err == RN_E_EXISTS ? RN_E_PORT_IN_USE : err;
     if (has_isn)
         rn_tcp_conn_start_at(conn, isn);
+    rn_sock_share_claim(sock);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
     rn_tcp_move(conn, RN_TCP_EV_OPEN_ACTIVE);
     return RN_OK;

@@ -388,6 +388,36 @@ static void test_keepalive_asked_for_before_connecting_is_kept(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* One claim for all that talk from one port to different remotes; the port is free when the last of them is gone. */
+static void test_conversations_of_one_port_share_their_claim(void **state)
+{
+    struct rn_stack_opts opts = { .port_first = 50000, .port_last = 50000 };
+    struct tcp_fixture f;
+    struct rn_sock *socks[300];
+    struct rn_sock *other;
+    struct rn_endpoint name = { .port = 50000 };
+
+    (void)state;
+    tcp_fixture_init_with(&f, &opts);
+    for (unsigned i = 0; i < RN_ARRAY_LEN(socks); i++) {
+        f.them = rn_addr_v4(0x0b000001 + i);
+        socks[i] = fix_connecting(&f);
+    }
+    assert_ptr_equal(socks[0]->claim, socks[255]->claim);
+    assert_ptr_not_equal(socks[0]->claim, socks[256]->claim); /* as many as are counted */
+
+    other = fix_socket(&f);
+    for (unsigned i = 0; i < RN_ARRAY_LEN(socks); i++) {
+        assert_int_equal(rn_sock_bind(other, &name), RN_E_PORT_IN_USE);
+        rn_sock_abort(socks[i]);
+    }
+    assert_int_equal(rn_sock_bind(other, &name), 0);
+    rn_sock_close(other);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_an_error_that_quotes_nothing_in_flight_is_forged),
         cmocka_unit_test(test_an_established_connection_outlives_unreachable),
         cmocka_unit_test(test_too_big_makes_segments_smaller_but_not_below_the_floor),
+        cmocka_unit_test(test_conversations_of_one_port_share_their_claim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

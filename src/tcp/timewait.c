@@ -37,10 +37,7 @@ static void free_entry(struct timewait *tw)
     rn_demux_remove(&stack->demux, &tw->demux);
     rn_list_remove(&tw->link);
     tcp_of(tw)->n_timewait--;
-    if (tw->claim != NULL) {
-        rn_ports_release(&stack->ports, tw->claim);
-        rn_alloc_free(stack->alloc, tw->claim, sizeof(*tw->claim));
-    }
+    rn_ports_drop(&stack->ports, tw->claim);
     rn_alloc_free(stack->alloc, tw, sizeof(*tw));
 }
 

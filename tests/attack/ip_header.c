@@ -95,6 +95,7 @@ static void test_A02_options_that_are_wrong_are_told_and_dropped(void **state)
 
     (void)state;
     attack_init(&h);
+    rn_icmp_limit_init(&h.stack->icmp_limit, 1000, 1000, h.t.turn.now_ns);
 
     for (size_t i = 0; i < RN_ARRAY_LEN(bad); i++) {
         rn_test_host_feed(&h, pkt, echo_with_options(pkt, bad[i], 4));
