@@ -53,6 +53,18 @@ static int next_msg(struct rn_worker_msg *ret, struct rn_fds *ret_fds)
 }
 
 /* --- while running ------------------------------------------------------------------------------------------- */
+/* A reader of the command's errors waits for the end of all who hold that stream. Ours of input is /dev/null already. */
+static void leave_stderr(void)
+{
+    (void)dup3(STDIN_FILENO, STDERR_FILENO, 0); /* syscalls: dup3 */
+}
+
+static void on_drained(void *arg)
+{
+    (void)arg;
+    (void)say(RN_WORKER_DRAINED, RN_OK, ""); /* a supervisor that has ended is noticed by on_ctl */
+}
+
 static void on_ctl(struct rn_watch *watch, unsigned ready)
 {
     struct net_main *self = rn_container_of(watch, struct net_main, ctl);
@@ -64,6 +76,10 @@ static void on_ctl(struct rn_watch *watch, unsigned ready)
     while ((got = next_msg(&msg, &fds)) == 1) {
         if (msg.word == RN_WORKER_SERVERS)
             rn_net_worker_set_servers(self->worker, msg.servers.addrs, msg.servers.n);
+        else if (msg.word == RN_WORKER_DETACH)
+            leave_stderr();
+        else if (msg.word == RN_WORKER_DRAIN)
+            rn_net_worker_drain(self->worker, on_drained, self);
         rn_fds_close(&fds);
     }
     if (got != RN_E_WOULD_BLOCK)

@@ -17,6 +17,7 @@
 
 #include <runnel/err.h>
 #include <runnel/route.h>
+#include <runnel/stats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@
 
 #define HOST_NAME      "host.runnel"
 #define LISTEN_BACKLOG 1024
+#define DRAIN_TICK_NS  RN_NS_PER_MS
 
 /* One published port. The socket of a UDP one is the gate's; here it is only remembered, to survive the sandbox. */
 struct listener {
@@ -59,6 +61,12 @@ struct rn_net_worker {
     int pcap_fd;
     int echo_fd[2];
     const char **ret_what; /* during rn_net_worker_new */
+    struct {
+        struct rn_timer timer;
+        void (*done)(void *arg);
+        void *arg;
+        uint64_t rx_pkts; /* at the last look */
+    } drain;
 };
 
 /* --- building, in the order of packets' way -------------------------------------------------------------------- */
@@ -387,6 +395,39 @@ struct rn_loop *rn_net_worker_loop(struct rn_net_worker *w)
     return w->loop;
 }
 
+/* --- the end ----------------------------------------------------------------------------------------------------- */
+static uint64_t packets_received(const struct rn_net_worker *w)
+{
+    struct rn_nic_counts counts;
+
+    rn_nic_get_counts(w->nic, &counts);
+    return counts.rx_pkts;
+}
+
+/* Two looks in a row at which nothing has come and nothing waits: a datagram may still have lain in the device before. */
+static void look_for_rest(struct rn_timer *timer)
+{
+    struct rn_net_worker *w = rn_container_of(timer, struct rn_net_worker, drain.timer);
+    uint64_t rx_pkts = packets_received(w);
+
+    if (rx_pkts == w->drain.rx_pkts && rn_gate_tcp_unsent(w->tcp) == 0) {
+        w->drain.done(w->drain.arg);
+        return;
+    }
+    w->drain.rx_pkts = rx_pkts;
+    rn_turn_arm(rn_loop_turn(w->loop), timer, rn_loop_turn(w->loop)->now_ns + DRAIN_TICK_NS);
+}
+
+void rn_net_worker_drain(struct rn_net_worker *w, void (*drained)(void *arg), void *arg)
+{
+    w->drain.done = drained;
+    w->drain.arg = arg;
+    w->drain.timer.fire = look_for_rest;
+    w->drain.rx_pkts = packets_received(w);
+    rn_turn_arm(rn_loop_turn(w->loop), &w->drain.timer,
+                rn_loop_turn(w->loop)->now_ns + DRAIN_TICK_NS);
+}
+
 static void add_fd(int *ret, unsigned max, unsigned *n, int fd)
 {
     if (fd > STDERR_FILENO && *n < max)
@@ -443,6 +484,8 @@ struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
         }
         free(l);
     }
+    if (w->drain.done != NULL)
+        rn_turn_cancel(rn_loop_turn(w->loop), &w->drain.timer);
     rn_gate_icmp_free(w->icmp);
     rn_gate_udp_free(w->udp);
     rn_gate_tcp_free(w->tcp);

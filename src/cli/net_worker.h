@@ -25,3 +25,5 @@ unsigned rn_net_worker_fds(const struct rn_net_worker *worker, int *ret, unsigne
 /* Until rn_net_worker_stop. */
 RN_MUST_USE int rn_net_worker_run(struct rn_net_worker *worker);
 void rn_net_worker_stop(struct rn_net_worker *worker);
+/* Nobody is left inside. @drained(@arg) is called once nothing comes from there any more and all that came is with the host. */
+void rn_net_worker_drain(struct rn_net_worker *worker, void (*drained)(void *arg), void *arg);

@@ -19,6 +19,9 @@
 #define WORKER_PATIENCE_MS 10000
 /* After the command ended: the keeper tells at once whether anything else lives inside. */
 #define EMPTY_PATIENCE_MS 200
+/* What was sent last is mostly out at once; a slow peer gets as long as Linux gives an orphan (tcp_fin_timeout). */
+#define DRAIN_AT_ONCE_MS 100
+#define DRAIN_MAX_MS     60000
 
 struct rn_supervisor {
     const struct rn_supervisor_opts *opts;
@@ -30,6 +33,8 @@ struct rn_supervisor {
     int status; /* of the command, as waitpid gives it */
     bool has_status;
     bool is_over; /* nothing lives inside any more */
+    bool is_lost; /* and its network is gone */
+    bool is_in_background;
 };
 
 /* Everything inside gets SIGKILL; a keeper that cannot be told is dead, and what was inside with it. */
@@ -90,7 +95,7 @@ static void on_event(struct rn_supervisor *s, const struct rn_cell_event *event)
         break;
     case RN_CELL_LOST:
         fprintf(stderr, "runnel run: the cell's keeper was killed; what ran inside has ended\n");
-        s->is_over = true;
+        s->is_over = s->is_lost = true;
         break;
     case RN_CELL_EMPTY:
         s->is_over = true;
@@ -259,11 +264,40 @@ static int start_command(struct rn_supervisor *s)
     return host_errno == ENOENT ? RN_EXIT_NOT_FOUND : RN_EXIT_NOT_EXECUTABLE;
 }
 
-/* The command has ended but others live inside: their network stays, in the background, and the shell gets the status. */
-static void linger(struct rn_supervisor *s)
+/* Whoever reads what the command wrote sees the end of it now. */
+static void leave_streams(struct rn_supervisor *s)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; fd < 3 && null >= 0; fd++)
+        dup2(null, fd);
+    if (null > 2)
+        close(null);
+    if (rn_worker_process_detach(&s->worker) < 0)
+        on_worker_gone(s);
+}
+
+/* The shell gets the command's status; a child of ours goes on with all that we hold. false: it could not. */
+static bool go_to_background(struct rn_supervisor *s)
 {
     pid_t pid;
 
+    if (s->is_in_background)
+        return true;
+    pid = fork();
+    if (pid > 0)
+        _exit(rn_exit_of_wait(s->status));
+    if (pid < 0)
+        return false;
+    s->is_in_background = true;
+    setsid();
+    leave_streams(s);
+    return true;
+}
+
+/* The command has ended but others live inside: their network stays, in the background. */
+static void linger(struct rn_supervisor *s)
+{
     for (int waited_ms = 0; !s->is_over && waited_ms < EMPTY_PATIENCE_MS; waited_ms += 20)
         step(s, 20);
     if (s->is_over || s->opts->opts->no_linger)
@@ -271,14 +305,36 @@ static void linger(struct rn_supervisor *s)
     if (s->opts->opts->verbose > 0)
         fprintf(stderr,
                 "runnel: processes are left inside; their network stays until the last one ends\n");
-    pid = fork();
-    if (pid > 0)
-        _exit(rn_exit_of_wait(s->status)); /* all that we hold is held by the child */
-    if (pid < 0)
+    if (!go_to_background(s))
         return;
-    setsid();
     while (!s->is_over)
         step(s, -1);
+}
+
+/* Returns false when it took longer than that. A signal ends the wait. */
+static bool await_drained(struct rn_supervisor *s, int patience_ms)
+{
+    struct pollfd fds[] = { { .fd = s->worker.ctl, .events = POLLIN },
+                            { .fd = s->signals, .events = POLLIN } };
+    int n;
+
+    do {
+        n = poll(fds, sizeof(fds) / sizeof(fds[0]), patience_ms);
+    } while (n < 0 && errno == EINTR);
+    return n != 0 && (fds[1].revents != 0 || rn_worker_process_is_drained(&s->worker));
+}
+
+/* A program that writes, closes and exits leaves the rest to its kernel: what that still sends is passed on. */
+static void send_the_rest(struct rn_supervisor *s)
+{
+    if (s->is_lost || s->worker.ctl < 0 || rn_worker_process_drain(&s->worker) < 0)
+        return;
+    if (await_drained(s, DRAIN_AT_ONCE_MS) || s->opts->opts->no_linger)
+        return;
+    if (s->opts->opts->verbose > 0)
+        fprintf(stderr, "runnel: what was sent last goes on in the background\n");
+    if (go_to_background(s))
+        (void)await_drained(s, DRAIN_MAX_MS);
 }
 
 static int run(struct rn_supervisor *s)
@@ -299,6 +355,7 @@ static int run(struct rn_supervisor *s)
     if (!s->has_status)
         return RN_EXIT_RUN_FAILED;
     linger(s);
+    send_the_rest(s);
     return rn_exit_of_wait(s->status);
 }
 

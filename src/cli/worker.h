@@ -17,9 +17,12 @@ enum rn_worker_word {
     RN_WORKER_LISTEN, /* one per published rule and address: a bound socket for each port of it */
     RN_WORKER_START,
     RN_WORKER_SERVERS, /* any time after: whom the resolver asks */
+    RN_WORKER_DETACH,  /* the command's streams are no longer ours to hold */
+    RN_WORKER_DRAIN,   /* nobody is left inside: say when all they sent is on its way */
     /* worker -> supervisor */
     RN_WORKER_READY, /* sandboxed; the first packet may come */
     RN_WORKER_FAILED,
+    RN_WORKER_DRAINED,
 };
 
 struct rn_worker_config {

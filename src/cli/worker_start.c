@@ -39,6 +39,15 @@ static bool find_worker(char *path, size_t cap)
            access(path, X_OK) == 0;
 }
 
+/* It has only something to say on standard error, and must not keep a pipe of the command's open. */
+static void leave_input_and_output(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        _exit(1);
+}
+
 static _Noreturn void become_worker(const char *path, int ctl)
 {
     char *const argv[] = { (char *)(uintptr_t)WORKER_NAME, NULL };
@@ -48,6 +57,7 @@ static _Noreturn void become_worker(const char *path, int ctl)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setsid(); /* the terminal's signals are the command's business */
+    leave_input_and_output();
     if (ctl == RN_WORKER_CTL_FD) {
         if (fcntl(ctl, F_SETFD, 0) < 0)
             _exit(1);
@@ -166,6 +176,13 @@ static int send_ports(struct rn_worker_process *worker, const struct rn_ports_se
     return RN_OK;
 }
 
+static int send_word(struct rn_worker_process *worker, enum rn_worker_word word)
+{
+    struct rn_worker_msg msg = { .version = RN_WORKER_VERSION, .word = word };
+
+    return rn_fdpass_send(worker->ctl, &msg, sizeof(msg), NULL);
+}
+
 static int await_ready(struct rn_worker_process *worker, int patience_ms)
 {
     struct pollfd fd = { .fd = worker->ctl, .events = POLLIN };
@@ -195,7 +212,6 @@ static int await_ready(struct rn_worker_process *worker, int patience_ms)
 int rn_worker_process_start(struct rn_worker_process *worker, struct rn_worker_orders *orders,
                             int patience_ms)
 {
-    struct rn_worker_msg start = { .version = RN_WORKER_VERSION, .word = RN_WORKER_START };
     int err = fork_worker(worker);
 
     if (err < 0) {
@@ -206,7 +222,7 @@ int rn_worker_process_start(struct rn_worker_process *worker, struct rn_worker_o
     if (err >= 0)
         err = send_ports(worker, orders->ports);
     if (err >= 0)
-        err = rn_fdpass_send(worker->ctl, &start, sizeof(start), NULL);
+        err = send_word(worker, RN_WORKER_START);
     /* A worker that fails closes its end: then it has said why, and that is the better message. */
     return err == RN_OK || err == rn_err_from_errno(EPIPE) ? await_ready(worker, patience_ms) : err;
 }
@@ -219,6 +235,24 @@ int rn_worker_process_servers(struct rn_worker_process *worker, const struct rn_
     msg.servers.n = rn_min_u32(n, RN_PLAN_DNS_MAX);
     memcpy(msg.servers.addrs, servers, msg.servers.n * sizeof(*servers));
     return rn_fdpass_send(worker->ctl, &msg, sizeof(msg), NULL);
+}
+
+int rn_worker_process_detach(struct rn_worker_process *worker)
+{
+    return send_word(worker, RN_WORKER_DETACH);
+}
+
+int rn_worker_process_drain(struct rn_worker_process *worker)
+{
+    return send_word(worker, RN_WORKER_DRAIN);
+}
+
+bool rn_worker_process_is_drained(struct rn_worker_process *worker)
+{
+    struct rn_worker_msg msg;
+    int n = rn_fdpass_recv(worker->ctl, &msg, sizeof(msg), NULL);
+
+    return n != (int)sizeof(msg) || msg.word == RN_WORKER_DRAINED;
 }
 
 void rn_worker_process_end(struct rn_worker_process *worker)

@@ -24,5 +24,11 @@ RN_MUST_USE int rn_worker_process_start(struct rn_worker_process *worker,
                                         struct rn_worker_orders *orders, int patience_ms);
 RN_MUST_USE int rn_worker_process_servers(struct rn_worker_process *worker,
                                           const struct rn_addr *servers, unsigned n);
+/* Makes it let go of our standard error. */
+RN_MUST_USE int rn_worker_process_detach(struct rn_worker_process *worker);
+/* Asks it to say when all that was sent inside is with the host; DRAINED comes to @ctl. */
+RN_MUST_USE int rn_worker_process_drain(struct rn_worker_process *worker);
+/* After ctl became readable. true: it has said so, or has ended. */
+bool rn_worker_process_is_drained(struct rn_worker_process *worker);
 /* Closes the pair, at which it ends, and reaps it. Idempotent. */
 void rn_worker_process_end(struct rn_worker_process *worker);

@@ -114,8 +114,8 @@ enum rn_cell_event_kind {
     RN_CELL_STOPPED,     /* the command was stopped; value: the signal */
     RN_CELL_CONTINUED,
     RN_CELL_EXITED, /* the command ended; value: its wait status (WIFEXITED ...) */
-    RN_CELL_EMPTY,  /* the last process inside ended; the network is gone; nothing follows */
-    RN_CELL_LOST,   /* the keeper was killed, and so is now all that was inside; nothing follows */
+    RN_CELL_EMPTY, /* the last process inside ended; the network stays until rn_cell_free; nothing follows */
+    RN_CELL_LOST, /* the keeper was killed, and so is now all that was inside; nothing follows */
 };
 
 struct rn_cell_event {

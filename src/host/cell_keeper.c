@@ -183,10 +183,18 @@ static void release(struct keeper *k)
     tell_event(k, RN_CELL_STARTED, pid);
 }
 
+static void tell_empty(struct keeper *k)
+{
+    if (k->is_empty)
+        return;
+    k->is_empty = true;
+    tell_event(k, RN_CELL_EMPTY, 0);
+}
+
 static _Noreturn void end_everything(struct keeper *k)
 {
     rn_kill_children(NULL);
-    tell_event(k, RN_CELL_EMPTY, 0);
+    tell_empty(k);
     _exit(0);
 }
 
@@ -252,7 +260,8 @@ _Noreturn void rn_cell_keeper_main(struct keeper *k)
         if (polled[2].revents != 0)
             rn_cell_mend_etc(&k->etc);
         if (polled[1].revents != 0 && !reap(k))
-            end_everything(k);
+            tell_empty(
+                k); /* the kernel may still have something to send for those who lived here */
         if (polled[0].revents != 0)
             obey(k);
     }

@@ -50,6 +50,7 @@ struct keeper {
     int signals; /* signalfd: SIGCHLD */
     pid_t cmd;   /* 0: not started or gone */
     bool was_released;
+    bool is_empty; /* was told; the network stays until the supervisor lets go */
     struct cell_etc etc;
     struct rn_cell_report report;
     struct rn_cell_failure failure;

@@ -466,6 +466,27 @@ int rn_gate_tcp_new(struct rn_gate_tcp **ret, const struct rn_gate_tcp_opts *opt
     return RN_OK;
 }
 
+unsigned rn_gate_tcp_unsent(const struct rn_gate_tcp *gate)
+{
+    const struct rn_list *it;
+    unsigned n = 0;
+
+    rn_list_for_each (it, &gate->sessions) {
+        const struct session *s = rn_container_of(it, const struct session, link);
+
+        n += s->is_open && !s->up_done;
+    }
+    return n;
+}
+
+static void end_session(struct session *s)
+{
+    if (s->up_done)
+        session_close(s);
+    else
+        session_reset(s);
+}
+
 struct rn_gate_tcp *rn_gate_tcp_free(struct rn_gate_tcp *gate)
 {
     struct rn_list *it;
@@ -474,7 +495,7 @@ struct rn_gate_tcp *rn_gate_tcp_free(struct rn_gate_tcp *gate)
     if (gate == NULL)
         return NULL;
     rn_list_for_each_safe (it, tmp, &gate->sessions)
-        session_reset(rn_list_entry(it, struct session, link));
+        end_session(rn_list_entry(it, struct session, link));
     rn_tcp_forwarder_free(gate->forwarder);
     rn_alloc_free(rn_turn_alloc(gate->turn), gate, sizeof(*gate));
     return NULL;

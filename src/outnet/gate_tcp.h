@@ -40,7 +40,10 @@ struct rn_gate_tcp_stats {
 
 /* Returns owned. Errors: NOMEM, EXISTS (the stack has a TCP forwarder already). */
 RN_MUST_USE int rn_gate_tcp_new(struct rn_gate_tcp **ret, const struct rn_gate_tcp_opts *opts);
-/* Consumes @gate: dials are cancelled, sessions reset on both sides. NULL is legal. Returns NULL. */
+/* Connections whose inner end still has bytes for the outer one, or its end: what is lost if the gate went now. */
+unsigned rn_gate_tcp_unsent(const struct rn_gate_tcp *gate);
+/* Consumes @gate: dials are cancelled, sessions reset on both sides, but for those whose inner end has said all: what the
+ * host still has to send of them it sends. NULL is legal. Returns NULL. */
 struct rn_gate_tcp *rn_gate_tcp_free(struct rn_gate_tcp *gate);
 /* A connection that came from outside (a published port): dials @to inside the stack from @from (the real peer, or what
  * the caller put in its place), then splices. Consumes @conn on every path; it is reset if the inside refuses.

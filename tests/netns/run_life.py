@@ -14,6 +14,7 @@ import time
 
 import behind
 import rig
+from behind import SERVER4
 
 
 @behind.each_way
@@ -163,6 +164,60 @@ def the_network_outlives_the_command_for_those_left_inside(way):
     assert process.wait(5) == 4
     assert process.stdout.readline() == "alive\n"
     rig.wait_until(lambda: not left_over(), "all has ended after the last one")
+
+
+READS_LATE = """
+import socket, time
+l = socket.create_server(('0.0.0.0', 9007))
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(('0.0.0.0', 9007))
+c, _ = l.accept()
+time.sleep(1.5)
+n = 0
+while chunk := c.recv(1 << 20):
+    n += len(chunk)
+u.settimeout(1)
+try:
+    m = 0
+    while u.recv(100):
+        m += 1
+except TimeoutError:
+    pass
+print(n, m, flush=True)
+"""
+WRITES_AND_GOES = """
+import os, socket, sys
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(50):
+    u.sendto(b'x', (sys.argv[1], 9007))
+s = socket.create_connection((sys.argv[1], 9007))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 20)
+s.settimeout(0.3)
+n = 0
+try:
+    while n < 32 << 20:
+        n += s.send(b'x' * 65536)
+except TimeoutError:
+    pass
+for i in range(50):
+    u.sendto(b'x', (sys.argv[1], 9007))
+print(n, flush=True)
+os._exit(3)
+"""
+
+
+@behind.each_way
+def what_a_command_sent_last_arrives_after_its_end(way):
+    """The server does not read yet: everything between is full when the command ends, and nothing of it may be lost."""
+    host, server = behind.two_nets()
+    reader = server.start(behind.python(READS_LATE))
+    server.wait_listening(9007)
+
+    got = behind.run(host, [*behind.python(WRITES_AND_GOES), SERVER4], way=way)
+
+    assert got.status == 3 and reader.poll() is None, "the shell got its status before the server had read"
+    rig.wait_until(lambda: reader.poll() is not None, "the server has all")
+    assert reader.log.read_text().split() == [got.out.strip(), "100"], (reader.log.read_text(), got.out)
 
 
 @behind.each_way
