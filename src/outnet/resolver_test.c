@@ -218,8 +218,7 @@ static void test_a_server_that_hangs_up_or_says_nothing_over_tcp_is_passed_over(
     init(&r, 3);
     ask(&r, "example.net", true);
     c = rn_test_outer_connect(&r.outer, 0);
-    c->in_ends = true;
-    rn_test_outer_tell(c, RN_READABLE | RN_PEER_SHUT);
+    rn_test_outer_end(c);
     rn_test_turn_run(&r.t, 0);
     assert_int_equal(r.outer.n_dials, 2);
     c = rn_test_outer_connect(&r.outer, 1);

@@ -166,6 +166,14 @@ static inline void rn_test_outer_give(struct rn_test_outer_conn *c, const void *
     rn_test_outer_tell(c, RN_READABLE);
 }
 
+/* The end of the stream follows what is in. */
+static inline void rn_test_outer_end(struct rn_test_outer_conn *c)
+{
+    c->in_ends = true;
+    c->conn.is_ending = true;
+    rn_test_outer_tell(c, RN_READABLE | RN_PEER_SHUT);
+}
+
 /* --- dials -------------------------------------------------------------------------------------------------- */
 static inline int rn_test_outer_dial(struct rn_net *net, struct rn_net_dial *dial)
 {
