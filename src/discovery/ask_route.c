@@ -56,7 +56,7 @@ static enum fit vrf_fits(const struct rn_map_rule *rule, const struct rn_route_q
                : NO;
 }
 
-/* Packets are taken to carry no mark and no type of service: that is how programs send them. */
+/* Packets are taken to carry no mark, no type of service and no tunnel's number: that is how programs send them. */
 static enum fit rule_fits(const struct rn_map_rule *rule, const struct rn_route_query *q)
 {
     enum fit fit = both(prefix_fits(&rule->dst, q->to), prefix_fits(&rule->src, q->from));
@@ -65,7 +65,7 @@ static enum fit rule_fits(const struct rn_map_rule *rule, const struct rn_route_
     fit = both(fit, name_fits(rule->oif, q->oif, ""));
     fit = both(fit, port_fits(rule, q));
     fit = both(fit, vrf_fits(rule, q));
-    if (rule->tos != 0 || rule->fwmark != 0)
+    if (rule->tos != 0 || rule->fwmark != 0 || rule->tun_id != 0)
         fit = NO;
     if (rule->has_uid_range && !(rule->uid_from == 0 && rule->uid_to >= UINT32_MAX - 1))
         fit = both(fit, UNKNOWN);
@@ -112,7 +112,10 @@ static const struct rn_map_route *best_in_table(const struct rn_route_query *q, 
 
 static bool is_suppressed(const struct rn_map_rule *rule, const struct rn_map_route *route)
 {
-    return rule->suppress_prefix_bits >= 0 && route->dst.bits <= rule->suppress_prefix_bits;
+    if (rule->suppress_prefix_bits >= 0 && route->dst.bits <= rule->suppress_prefix_bits)
+        return true;
+    return rule->has_suppress_group && route->link != NULL &&
+           route->link->group == rule->suppress_group;
 }
 
 static bool refuses(const struct rn_map_rule *rule)

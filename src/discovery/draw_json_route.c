@@ -130,6 +130,8 @@ static void rule(struct rn_json *j, const struct rn_map_rule *r)
     range_or_null(j, "sport", r->sport_to != 0, (const uint32_t[]){ r->sport_from, r->sport_to });
     range_or_null(j, "dport", r->dport_to != 0, (const uint32_t[]){ r->dport_from, r->dport_to });
     rn_json_int(j, "suppress_prefix", r->suppress_prefix_bits);
+    rn_json_int(j, "suppress_group", r->has_suppress_group ? (int64_t)r->suppress_group : -1);
+    rn_json_u64(j, "tun_id", r->tun_id);
     rn_json_int(j, "protocol", r->protocol);
     rn_json_int(j, "flags", r->flags);
     rn_json_close(j, '}');

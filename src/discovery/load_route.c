@@ -132,6 +132,9 @@ void rn_load_rule(struct rn_load *l, struct rn_view payload)
     r->protocol = from.protocol;
     r->l3mdev = from.l3mdev;
     r->has_uid_range = from.has_uid_range;
+    r->has_suppress_group = from.has_suppress_group;
+    r->suppress_group = from.suppress_group;
+    r->tun_id = from.tun_id;
     r->is_inverted = from.is_inverted;
 }
 

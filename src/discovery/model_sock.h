@@ -73,10 +73,12 @@ struct rn_map_rule {           /* of policy routing, `ip rule` */
     uint32_t uid_from, uid_to;                           /* has_uid_range */
     uint16_t sport_from, sport_to, dport_from, dport_to; /* zero: any */
     int32_t suppress_prefix_bits;                        /* -1: not set */
+    uint32_t suppress_group;                             /* has_suppress_group */
+    uint64_t tun_id;                                     /* 0: any */
     uint8_t family;
     uint8_t action; /* FR_ACT_*: 1 to table, 2 goto, 6 blackhole, 7 unreachable, 8 prohibit */
     uint8_t tos, ip_proto, protocol, l3mdev;
-    bool has_uid_range, is_inverted;
+    bool has_uid_range, has_suppress_group, is_inverted;
 };
 
 struct rn_map_neigh { /* neighbour or, with is_fdb, bridge forwarding entry */

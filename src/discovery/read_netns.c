@@ -78,14 +78,30 @@ void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *ne
 
 /* ---- rtnetlink ---- */
 
-static bool keeps_fdb(struct rn_view linkinfo)
+static struct rn_view kind_of(struct rn_view linkinfo)
 {
-    static const char *const kinds[] = { "bridge", "vxlan", "macvlan", "macvtap" };
     struct rn_view tb[IFLA_INFO_KIND + 1];
-    struct rn_view kind;
 
     rn_nlattr_table(linkinfo, tb, IFLA_INFO_KIND);
-    kind = rn_nl_str(tb[IFLA_INFO_KIND]);
+    return rn_nl_str(tb[IFLA_INFO_KIND]);
+}
+
+static bool keeps_fdb(struct rn_view kind)
+{
+    static const char *const kinds[] = { "bridge", "vxlan", "macvlan", "macvtap" };
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
+        if (rn_view_is(kind, kinds[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Tunnels in UDP: their sockets are the kernel's own. */
+static bool opens_sockets(struct rn_view kind)
+{
+    static const char *const kinds[] = { "vxlan", "geneve", "wireguard", "bareudp", "gtp", "amt" };
+
     for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
         if (rn_view_is(kind, kinds[i]))
             return true;
@@ -108,7 +124,10 @@ static void watch_link(struct rn_view payload, void *arg)
         return;
     rn_nlattr_table(payload, tb, IFLA_LINKINFO);
     if (rn_nl_has(tb[IFLA_LINKINFO])) {
-        v->has_fdb = v->has_fdb || keeps_fdb(tb[IFLA_LINKINFO]);
+        struct rn_view kind = kind_of(tb[IFLA_LINKINFO]);
+
+        v->has_fdb = v->has_fdb || keeps_fdb(kind);
+        v->has_tunnels = v->has_tunnels || opens_sockets(kind);
         return;
     }
     v->has_fdb = true; /* a switch on the card */

@@ -10,6 +10,7 @@ struct rn_visit {
     struct rn_nl route;   /* NETLINK_ROUTE, open */
     uint32_t n_own_socks; /* ours, which the kernel counts among the namespace's */
     bool has_fdb;         /* some link of it keeps a forwarding table */
+    bool has_tunnels;     /* some link of it has sockets that the kernel does not count as used */
 };
 
 /* Dumps @msg's answer as NETLINK frames of @table. @watch, which may be NULL, also sees each message. */

@@ -24,10 +24,11 @@ static void read_sockstat(const struct rn_visit *v, const char *file, struct rn_
         rn_sockstat_parse(rn_view_of(text, (size_t)len), stat);
 }
 
-/* Of either family: the first file counts all sockets of programs, and the kernel's own are of IPv4 as well. */
+/* Of either family: the first file counts all sockets of programs. The kernel's own, of tunnels, it does not. */
 static bool has_sockets(const struct rn_visit *v, const struct rn_sockstat *stat)
 {
-    return stat->used > v->n_own_socks || stat->tcp_time_wait != 0 || stat->tcp != 0;
+    return stat->used > v->n_own_socks || stat->tcp_time_wait != 0 || stat->tcp != 0 ||
+           v->has_tunnels;
 }
 
 /* Of what this kernel has not loaded nothing may be asked: the question alone would load its module. */

@@ -133,6 +133,14 @@ static struct rn_prefix prefix_of(struct rn_view v, const struct rn_prefix *bits
     return (struct rn_prefix){ .addr = a, .bits = bits->bits, .is_v4 = bits->is_v4 };
 }
 
+/* Dumps tell it in the cache's part, in hundredths of a second (USER_HZ); RTA_EXPIRES is for requests only. */
+static uint32_t expires_s(struct rn_view cacheinfo)
+{
+    uint32_t cs = rn_nl_u32_at(cacheinfo, offsetof(struct rta_cacheinfo, rta_expires));
+
+    return cs <= INT32_MAX ? cs / 100 : 0;
+}
+
 int rn_rtnl_route_parse(struct rn_view payload, struct rn_rtnl_route *ret)
 {
     struct rn_view tb[RTA_MAX + 1];
@@ -160,7 +168,7 @@ int rn_rtnl_route_parse(struct rn_view payload, struct rn_rtnl_route *ret)
     ret->nexthop_id = rn_nl_u32(tb[RTA_NH_ID]);
     ret->pref = rn_nl_u8(tb[RTA_PREF]);
     ret->encap_type = rn_nl_u16(tb[RTA_ENCAP_TYPE]);
-    ret->expires_s = rn_nl_u32(tb[RTA_EXPIRES]);
+    ret->expires_s = expires_s(tb[RTA_CACHEINFO]);
     read_metrics(tb[RTA_METRICS], ret);
     read_multipath(tb[RTA_MULTIPATH], ret);
     return RN_OK;

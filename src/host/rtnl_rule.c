@@ -56,6 +56,9 @@ int rn_rtnl_rule_parse(struct rn_view payload, struct rn_rtnl_rule *ret)
     r.ip_proto = rn_nl_u8(tb[FRA_IP_PROTO]);
     r.protocol = rn_nl_u8(tb[FRA_PROTOCOL]);
     r.l3mdev = rn_nl_u8(tb[FRA_L3MDEV]);
+    r.tun_id = rn_nl_be64(tb[FRA_TUN_ID]);
+    r.has_suppress_group = rn_nl_has(tb[FRA_SUPPRESS_IFGROUP]);
+    r.suppress_group = rn_nl_u32(tb[FRA_SUPPRESS_IFGROUP]);
     if (rn_nl_has(tb[FRA_SUPPRESS_PREFIXLEN]))
         r.suppress_prefix_bits = rn_nl_u32(tb[FRA_SUPPRESS_PREFIXLEN]);
     read_ranges(tb, &r);
