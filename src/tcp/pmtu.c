@@ -131,13 +131,15 @@ static void undo_guess(struct rn_tcp *conn)
     conn->snd.mss = rn_tcp_mss_now(conn);
 }
 
-/* A head that no guess would make smaller says nothing about sizes. */
+/* A head that the next guess would not make smaller says nothing about sizes. */
 static bool could_be_smaller(const struct rn_tcp *conn)
 {
-    uint32_t least = (is_v4(conn) ? LEAST_MTU_V4 : BASE_MTU) - rn_tcp_pmtu_header_bytes(conn);
-    const struct rn_tcp_rec *head = rn_tcp_rec_first(conn->flight);
+    uint32_t opts = rn_tcp_opts_segment_bytes(conn);
+    uint32_t base = BASE_MTU - rn_tcp_pmtu_header_bytes(conn);
+    bool is_above_base = !is_v4(conn) || conn->snd.mss + opts > base;
+    uint32_t next = is_above_base ? base : LEAST_MTU_V4 - rn_tcp_pmtu_header_bytes(conn);
 
-    return rn_tcp_rec_len(head) + rn_tcp_opts_segment_bytes(conn) > least;
+    return rn_tcp_rec_len(rn_tcp_rec_first(conn->flight)) + opts > next;
 }
 
 void rn_tcp_pmtu_timeout(struct rn_tcp *conn)
