@@ -96,7 +96,7 @@ enum rn_sock_opt {
                         (RFC 7413); 0 off (default) */
     RN_TCP_MAX_PACING_RATE, /* bytes/s, -1 none */
     RN_TCP_TIMEWAIT_NS,     /* default 60 s */
-    RN_TCP_ECN,             /* bool: connect() asks for ECN (RFC 3168); who asks us is granted it */
+    RN_TCP_ECN,             /* enum rn_tcp_ecn_choice, before connect or listen */
     /* bool, default true, before connect or listen (then BAD_STATE): offer the option, or grant it to who offers. Read
      * later they say what was agreed on. */
     RN_TCP_TIMESTAMPS, /* RFC 7323 §3 */
@@ -108,6 +108,13 @@ enum rn_sock_opt {
     /* bool, before connect or listen: Fast Open without cookies, for networks whose addresses cannot be forged */
     RN_TCP_FASTOPEN_NO_COOKIE,
     RN_TCP_RCVBUF_MOST, /* bytes, default 6 MiB: what auto-tuning may make of the receive buffer; the window scale follows it */
+};
+
+/* RN_TCP_ECN (RFC 3168), numbered as Linux's tcp_ecn. */
+enum rn_tcp_ecn_choice {
+    RN_TCP_ECN_OFF,   /* not asked for, not granted */
+    RN_TCP_ECN_ASK,   /* connect() asks for it, and it is granted to who asks */
+    RN_TCP_ECN_GRANT, /* granted to who asks; the default */
 };
 
 enum rn_pmtud { RN_PMTUD_DONT, RN_PMTUD_WANT, RN_PMTUD_DO, RN_PMTUD_PROBE };

@@ -89,11 +89,12 @@ struct rn_tcp_rtt {
 };
 
 /* struct rn_tcp_cc.ecn, bits (RFC 3168 §6.1). */
-enum rn_tcp_ecn {
-    RN_TCP_ECN_WANTED = 1 << 0, /* ask for it, or grant it */
-    RN_TCP_ECN_ON = 1 << 1,     /* negotiated: new data is sent as ECT(0) */
-    RN_TCP_ECN_ECHO = 1 << 2,   /* CE arrived: every ACK carries ECE until the peer sends CWR */
-    RN_TCP_ECN_CWR = 1 << 3,    /* we reduced cwnd: the next new data carries CWR */
+enum rn_tcp_ecn_bit {
+    RN_TCP_ECN_WANTED = 1 << 0,  /* connect() asks for it */
+    RN_TCP_ECN_ON = 1 << 1,      /* negotiated: new data is sent as ECT(0) */
+    RN_TCP_ECN_ECHO = 1 << 2,    /* CE arrived: every ACK carries ECE until the peer sends CWR */
+    RN_TCP_ECN_CWR = 1 << 3,     /* we reduced cwnd: the next new data carries CWR */
+    RN_TCP_ECN_REFUSED = 1 << 4, /* not granted to who asks */
 };
 
 struct rn_tcp_cc {
@@ -101,7 +102,7 @@ struct rn_tcp_cc {
     uint32_t cwnd;     /* bytes */
     uint32_t ssthresh; /* bytes; UINT32_MAX: none yet */
     uint8_t ca_state;  /* enum rn_tcp_ca_state */
-    uint8_t ecn;       /* enum rn_tcp_ecn */
+    uint8_t ecn;       /* enum rn_tcp_ecn_bit */
     bool is_cwnd_limited;
     uint32_t last_sent_ms; /* any new data, milliseconds modulo 2^32: restart after idle */
     void *state;           /* controller's own, owned; NULL until first needed */

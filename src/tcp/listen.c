@@ -27,7 +27,7 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
     conn->snd.mss_user = model->snd.mss_user;
     conn->rcv.buf_max = model->rcv.buf_max;
     conn->cc.ops = model->cc.ops;
-    conn->cc.ecn = model->cc.ecn & RN_TCP_ECN_WANTED;
+    conn->cc.ecn = model->cc.ecn & (RN_TCP_ECN_WANTED | RN_TCP_ECN_REFUSED);
     conn->sock.tos = model->sock.tos;
     conn->sock.ttl = model->sock.ttl;
     conn->sock.pmtud = model->sock.pmtud;
@@ -230,17 +230,21 @@ static void on_ack(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tc
 }
 
 /* What is not wanted here was not offered. */
-static void ignore_unwanted(const struct rn_tcp *listener, struct rn_tcp_opts *opts)
+static void ignore_unwanted(const struct rn_tcp *listener, struct rn_tcp_syn *syn)
 {
+    struct rn_tcp_opts *opts = &syn->opts;
+
     opts->has_ts = opts->has_ts && (listener->flags & RN_TCPF_TS) != 0;
     opts->sack_ok = opts->sack_ok && (listener->flags & RN_TCPF_SACK) != 0;
     opts->has_wscale = opts->has_wscale && (listener->flags & RN_TCPF_WSCALE) != 0;
+    if ((listener->cc.ecn & RN_TCP_ECN_REFUSED) != 0)
+        syn->flags &= (uint16_t) ~(RN_TCP_ECE | RN_TCP_CWR);
 }
 
 /* RFC 9293 §3.10.7.2. SYN with FIN opens nothing: only scanners send it. */
 void rn_tcp_listen_in(struct rn_tcp *listener, struct rn_tcp_syn *syn, struct rn_tcp_seg *seg)
 {
-    ignore_unwanted(listener, &syn->opts);
+    ignore_unwanted(listener, syn);
     if ((seg->flags & RN_TCP_RST) != 0)
         rn_pkt_drop(seg->pkt, RN_DROP_TCP_RST_BLIND);
     else if ((seg->flags & RN_TCP_ACK) != 0)

@@ -118,7 +118,7 @@ void rn_tcp_ecn_on_syn(struct rn_tcp *conn, uint16_t flags)
 {
     unsigned setup = RN_TCP_ECE | RN_TCP_CWR;
 
-    if ((flags & setup) == setup)
+    if ((flags & setup) == setup && (conn->cc.ecn & RN_TCP_ECN_REFUSED) == 0)
         conn->cc.ecn |= RN_TCP_ECN_ON;
 }
 

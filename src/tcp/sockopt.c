@@ -180,15 +180,28 @@ static int set_mss(struct rn_tcp *conn, int64_t value)
     return RN_OK;
 }
 
+/* In bits, so that zero is the default: grant it, do not ask. */
+static const uint8_t ecn_bits[] = {
+    [RN_TCP_ECN_OFF] = RN_TCP_ECN_REFUSED,
+    [RN_TCP_ECN_ASK] = RN_TCP_ECN_WANTED,
+    [RN_TCP_ECN_GRANT] = 0,
+};
+
 static int set_ecn(struct rn_tcp *conn, int64_t value)
 {
-    if (value != 0 && value != 1)
+    const uint8_t choice = RN_TCP_ECN_REFUSED | RN_TCP_ECN_WANTED;
+
+    if (value < RN_TCP_ECN_OFF || value > RN_TCP_ECN_GRANT)
         return RN_E_BAD_OPTION;
-    if (value == 1)
-        conn->cc.ecn |= RN_TCP_ECN_WANTED;
-    else
-        conn->cc.ecn &= (uint8_t)~RN_TCP_ECN_WANTED;
+    conn->cc.ecn = (uint8_t)((conn->cc.ecn & ~choice) | ecn_bits[value]);
     return RN_OK;
+}
+
+static int64_t get_ecn(const struct rn_tcp *conn)
+{
+    if ((conn->cc.ecn & RN_TCP_ECN_REFUSED) != 0)
+        return RN_TCP_ECN_OFF;
+    return (conn->cc.ecn & RN_TCP_ECN_WANTED) != 0 ? RN_TCP_ECN_ASK : RN_TCP_ECN_GRANT;
 }
 
 static int set_fastopen(struct rn_tcp *conn, int64_t value)
@@ -251,7 +264,7 @@ static int get_other(const struct rn_tcp *conn, enum rn_sock_opt opt, int64_t *r
     else if (opt == RN_TCP_MAXSEG)
         *ret = conn->snd.mss != 0 ? conn->snd.mss : conn->snd.mss_user;
     else if (opt == RN_TCP_ECN)
-        *ret = (conn->cc.ecn & RN_TCP_ECN_WANTED) != 0;
+        *ret = get_ecn(conn);
     else if (opt == RN_TCP_MAX_PACING_RATE)
         *ret = rate > INT64_MAX ? -1 : (int64_t)rate;
     else if (opt == RN_TCP_FASTOPEN)

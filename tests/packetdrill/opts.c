@@ -133,8 +133,7 @@ void adapter_apply_sysctls(struct face *face, int fd)
     apply_number(sock, "tcp_timestamps", RN_TCP_TIMESTAMPS, 1);
     apply_number(sock, "tcp_sack", RN_TCP_SACK, 1);
     apply_number(sock, "tcp_window_scaling", RN_TCP_WSCALE, 1);
-    if (read_sysctl("tcp_ecn", text, sizeof(text)))
-        (void)!rn_sock_set_opt(sock, RN_TCP_ECN, strcmp(text, "1") == 0); /* 2: only when asked */
+    apply_number(sock, "tcp_ecn", RN_TCP_ECN, 1);
     if (read_sysctl("tcp_congestion_control", text, sizeof(text)))
         (void)!rn_tcp_set_congestion(sock, text);
 }
