@@ -142,10 +142,10 @@ static bool is_lonely(struct rn_fd_device *fdev)
     return false;
 }
 
-/* The end was found after @n frames. */
-static void learn_end(struct rn_lonely *lonely, uint32_t n)
+/* The end was found after @n frames of @bytes. */
+static void learn_end(struct rn_lonely *lonely, uint32_t n, uint64_t bytes)
 {
-    if (n > 1)
+    if (n > 1 || bytes > RN_BUF_SMALL_BYTES)
         lonely->n_alone = 0;
     else if (n == 1 && lonely->n_alone < LONELY_AFTER)
         lonely->n_alone++;
@@ -162,7 +162,7 @@ static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max
         if (dev->is_closed || rn_is_dry(&fdev->dry, dev->turn))
             break;
         if (read_one(fdev, in, &failures) == 0) {
-            learn_end(&fdev->lonely, in->n_pkts - had_pkts);
+            learn_end(&fdev->lonely, in->n_pkts - had_pkts, in->n_bytes - had_bytes);
             break;
         }
         if (is_lonely(fdev))
@@ -229,6 +229,9 @@ static int fd_write_batch(struct rn_device *dev, struct rn_pktq *out)
     struct rn_fd_device *fdev = of(dev);
     int n = 0;
 
+    /* Of bulk the other way the ACKs come singly too, but those that wait are worth taking at once. */
+    if (out->n_bytes > RN_BUF_SMALL_BYTES)
+        fdev->lonely.n_alone = 0;
     while (!dev->is_closed && !rn_pktq_is_empty(out) && write_one(fdev, out))
         n++;
     return n == 0 && dev->is_closed ? RN_E_CANCELLED : n;
