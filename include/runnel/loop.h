@@ -48,6 +48,15 @@ RN_PUBLIC RN_MUST_USE int rn_loop_run(struct rn_loop *loop);
 /* One wake-up: sleeps at most @max_wait_ns (0: only looks, INT64_MAX: as long as nothing happens), then one turn.
  * Returns how many descriptors were ready. A signal ends the sleep. Errors: host. */
 RN_PUBLIC RN_MUST_USE int rn_loop_step(struct rn_loop *loop, int64_t max_wait_ns);
+/*
+ * For programs with an event loop of their own: sleep until @rn_loop_fd is readable or @rn_loop_wait_ns have passed, then call
+ * rn_loop_step(loop, 0).
+ */
+/* Borrowed: an epoll descriptor, to poll for reading only. */
+RN_PUBLIC int rn_loop_fd(const struct rn_loop *loop);
+/* How long nothing needs to be done but for what @rn_loop_fd tells; INT64_MAX: nothing is planned. Ask after every step and
+ * after calls into the library outside of one. */
+RN_PUBLIC int64_t rn_loop_wait_ns(struct rn_loop *loop);
 /* Makes rn_loop_run return after the present turn. Any thread, and signal handlers. */
 RN_PUBLIC void rn_loop_stop(struct rn_loop *loop);
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The stack: NICs, addresses, routes, neighbours and the sockets on top, as one object on one thread. It owns no
- * file descriptor, reads no clock and starts no thread: see turn.h of the core's tour in runnel.h.
+ * file descriptor, reads no clock and starts no thread: docs/embedding.md is a tour.
  */
 #include <runnel/addr.h>
 #include <runnel/attr.h>

@@ -236,6 +236,16 @@ int rn_loop_step(struct rn_loop *loop, int64_t max_wait_ns)
     return n;
 }
 
+int rn_loop_fd(const struct rn_loop *loop)
+{
+    return loop->epoll_fd;
+}
+
+int64_t rn_loop_wait_ns(struct rn_loop *loop)
+{
+    return sleep_ns(loop, INT64_MAX);
+}
+
 int rn_loop_run(struct rn_loop *loop)
 {
     while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire)) {

@@ -2,9 +2,11 @@
 #include "io/loop.h"
 
 #include "io/alloc.h"
+#include "io/clock.h"
 #include <runnel/err.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -351,6 +353,26 @@ static void test_flush_runs_after_the_turn_and_may_remove_itself(void **state)
     assert_int_equal(s.calls, 1);
 }
 
+static void test_another_loop_can_wait_for_ours(void **state)
+{
+    struct fixture *f = *state;
+    struct alarm_clock a = { .timer.fire = ring_alarm, .loop = f->loop };
+    struct pollfd ours = { .fd = rn_loop_fd(f->loop), .events = POLLIN };
+    unsigned n = 0;
+
+    assert_int_equal(rn_loop_wait_ns(f->loop), INT64_MAX);
+    assert_int_equal(poll(&ours, 1, 0), 0);
+    assert_int_equal(rn_post(f->loop, count_posted, &n), RN_OK);
+    assert_int_equal(poll(&ours, 1, 0), 1);
+    assert_true(rn_loop_step(f->loop, 0) >= 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(poll(&ours, 1, 0), 0);
+
+    rn_turn_arm(&f->loop->turn, &a.timer, rn_clock_now_ns() + RN_NS_PER_S);
+    assert_in_range(rn_loop_wait_ns(f->loop), RN_NS_PER_S / 2, RN_NS_PER_S + RN_NS_PER_MS);
+    rn_turn_cancel(&f->loop->turn, &a.timer);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -368,6 +390,7 @@ int main(void)
         TEST(test_what_four_threads_post_all_runs_on_the_loop),
         TEST(test_what_never_ran_is_told_when_the_loop_is_freed),
         TEST(test_without_epoll_pwait2_the_loop_still_wakes),
+        TEST(test_another_loop_can_wait_for_ours),
         TEST(test_flush_runs_after_the_turn_and_may_remove_itself),
     };
 
