@@ -16,6 +16,9 @@ struct rn_tun_opts {
     bool is_tap;         /* ignored when adopting */
     bool is_multi_queue; /* every open of the same name is one more queue; ignored when adopting */
     bool without_offloads; /* no super-segments, no missing checksums */
+    /* Single ones, where a kernel or whoever reads the captures has trouble with them: super-segments of TCP over IPv4, over
+     * IPv6, those with ECN's CWR, and super-datagrams of UDP. */
+    bool without_tso4, without_tso6, without_tso_ecn, without_uso;
 };
 
 /* The name of the device file, for messages. */

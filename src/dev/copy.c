@@ -1,5 +1,6 @@
 #include "dev/copy.h"
 
+#include "dev/gro.h"
 #include "dev/gso.h"
 #include <runnel/err.h>
 
@@ -63,9 +64,27 @@ static int flush(struct rn_copy *copy)
     return 0;
 }
 
+/* What is worth merging: a source with offloads gives large packets already. */
+static unsigned mergeable(const struct rn_copy *copy)
+{
+    unsigned what = 0;
+
+    if (copy->does_not_merge || copy->to == NULL || (copy->from->caps & RN_DEV_RX_CSUM) != 0)
+        return 0;
+    if ((copy->to->caps & RN_DEV_TSO4) != 0 && (copy->to->caps & RN_DEV_TSO6) != 0)
+        what |= RN_GRO_TCP;
+    if ((copy->to->caps & RN_DEV_USO) != 0)
+        what |= RN_GRO_UDP;
+    return what;
+}
+
 static void take_in(struct rn_copy *copy, struct rn_pktq *in)
 {
+    unsigned what = mergeable(copy);
     struct rn_pkt *pkt;
+
+    if (what != 0 && in->n_pkts > 1)
+        rn_gro_merge(in, copy->from->link_type, what);
 
     while ((pkt = rn_pktq_pop(in)) != NULL) {
         if (copy->on_packet != NULL)

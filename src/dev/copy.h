@@ -2,7 +2,8 @@
 /*
  * One way from one device to another: reads batches as large as the source likes, writes batches as large as the destination
  * likes, and makes of each packet what the destination can carry. What the destination refuses is held, and nothing more is
- * read until it is gone: back-pressure, never a silent loss.
+ * read until it is gone: back-pressure, never a silent loss. Wire packets for a destination that takes super-packets (a TUN) are
+ * merged on the way, where they can be cut into the same again (dev/gro.h).
  */
 #include "dev/device.h"
 
@@ -12,7 +13,9 @@ struct rn_copy {
     struct rn_pktq held;    /* the batch in hand, in the shape that .to wants */
     bool may_read;          /* false from WOULD_BLOCK until RN_DEV_READABLE */
     bool may_write;         /* false from a refusal until RN_DEV_WRITABLE */
-    uint64_t n_pkts;        /* wire packets handed over */
+    uint64_t n_pkts;        /* packets handed over */
+    bool
+        does_not_merge; /* leave wire packets as they are, also for a destination that takes super-packets */
     /* Optional: sees every packet on its way, and may rewrite it. Consumes @pkt; returns it, or NULL when it dropped it. */
     struct rn_pkt *(*on_packet)(void *arg, struct rn_pkt *pkt);
     void *arg;

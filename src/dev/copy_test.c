@@ -2,6 +2,7 @@
 
 #include "dev/callback.h"
 #include "dev/chan.h"
+#include "dev/gso.h"
 #include "dev/pipe.h"
 #include "packets.h"
 #include <runnel/err.h>
@@ -175,9 +176,54 @@ static void test_it_is_told_which_end_is_gone(void **state)
     rn_test_turn_fini(&t);
 }
 
+/* Segments of one stream, as a wire gives them. */
+static void inject_stream(struct rn_test_turn *t, struct rn_device *wire, unsigned n)
+{
+    struct rn_device plain = { .link_type = RN_LINK_IP };
+    struct rn_pktq q = { 0 };
+
+    assert_int_equal(rn_gso_conform(&plain, rn_test_tcp4(t->pool, n * 1000 - 1, 1000), &q), (int)n);
+    assert_int_equal(rn_chan_inject(wire, &q), (int)n);
+}
+
+static uint32_t arrives_as(bool does_not_merge)
+{
+    struct rn_chan_opts tun = { .caps = RN_DEV_TX_CSUM | RN_DEV_TSO4 | RN_DEV_TSO6 };
+    struct rn_copy copy = { .does_not_merge = does_not_merge };
+    struct rn_pktq got = { 0 };
+    struct rn_test_turn t;
+    struct rn_device *from;
+    struct rn_device *to;
+    uint32_t n;
+
+    rn_test_turn_init(&t);
+    from = chan_with(&t, 64, 0);
+    inject_stream(&t, from, 9);
+    assert_int_equal(rn_chan_new(&to, &t.turn, &tun), 0);
+    rn_copy_set_from(&copy, from);
+    rn_copy_set_to(&copy, to);
+    assert_int_equal(rn_copy_run(&copy), RN_COPY_WAITS);
+    n = rn_chan_drain(to, &got, 64);
+    rn_pktq_free_all(&got);
+    rn_copy_fini(&copy);
+    rn_device_free(from);
+    rn_device_free(to);
+    rn_test_turn_fini(&t);
+    return n;
+}
+
+static void test_segments_are_merged_for_a_destination_that_takes_large_ones(void **state)
+{
+    (void)state;
+
+    assert_int_equal(arrives_as(true), 9);
+    assert_in_range(arrives_as(false), 1, 3); /* CWR in the first and PSH in the last stand alone */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_segments_are_merged_for_a_destination_that_takes_large_ones),
         cmocka_unit_test(test_writes_are_cut_to_the_batch_of_the_destination),
         cmocka_unit_test(test_refused_packets_are_held_and_nothing_more_is_read),
         cmocka_unit_test(

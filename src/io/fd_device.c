@@ -1,6 +1,8 @@
 #include "io/fd_device.h"
 
+#include "dev/gso.h"
 #include "io/tun_offload.h"
+#include "wire/eth.h"
 #include <runnel/err.h>
 
 #include <errno.h>
@@ -198,6 +200,25 @@ bool rn_pkt_to_iov(struct rn_pkt *pkt, bool has_vnet, struct rn_pkt_iov *ret)
     return append_iov(ret, views, rn_pkt_views(pkt, 0, views, RN_ARRAY_LEN(views)));
 }
 
+/* The kernel will not cut this super-packet (more datagrams in it than it cuts, an offload it lost): we do. Returns false when it
+ * cannot be cut, with @out as before. */
+static bool cut_front(struct rn_fd_device *fdev, struct rn_pktq *out)
+{
+    size_t link_len = fdev->dev.link_type == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
+    struct rn_pktq segments = { 0 };
+    struct rn_pkt *again;
+
+    if (out->first->gso == RN_GSO_NONE)
+        return false;
+    fdev->tx_refused++;
+    again = rn_pktq_pop(out);
+    again->account = &fdev->dev.drops;
+    (void)rn_gso_cut(again, link_len, &segments); /* what cannot be cut is dropped there */
+    rn_pktq_splice(&segments, out);
+    *out = segments;
+    return true;
+}
+
 /* Returns true when the front packet of @out is done with, one way or the other. */
 static bool write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
 {
@@ -219,6 +240,8 @@ static bool write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
         rn_device_mark_closed(&fdev->dev);
         return false;
     }
+    if (cut_front(fdev, out))
+        return true;
     fdev->tx_refused++;
     rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_DEVICE_REFUSED);
     return true;

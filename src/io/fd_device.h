@@ -49,7 +49,8 @@ struct rn_fd_device {
     struct rn_lonely lonely;
     struct rn_rx_slab slab;
     uint64_t rx_truncated; /* frames larger than any we allow */
-    uint64_t tx_refused;   /* packets the kernel called invalid; each is also a drop */
+    uint64_t
+        tx_refused; /* packets the kernel called invalid: super-packets were cut and sent again, others dropped */
 };
 
 /* Returns owned; takes over opts->fd on success only. @turn is the loop's. Errors: NOMEM, host. */

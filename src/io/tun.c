@@ -28,12 +28,41 @@ static const struct {
     { 0, 0 },
 };
 
-/* Returns the capabilities won. */
-static uint32_t negotiate_offloads(int fd, bool without)
+/* What the caller does not want: bits of the kernel's, and ours. */
+struct unwanted {
+    unsigned offloads;
+    uint32_t caps;
+};
+
+static struct unwanted unwanted_by(const struct rn_tun_opts *opts)
 {
-    for (size_t i = without ? RN_ARRAY_LEN(ladder) - 1 : 0; i < RN_ARRAY_LEN(ladder); i++) {
-        if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)ladder[i].offloads) == 0)
-            return ladder[i].caps;
+    struct unwanted no = { 0 };
+
+    if (opts->without_offloads)
+        return (struct unwanted){ ~0u, ~0u };
+    if (opts->without_tso4)
+        no = (struct unwanted){ TUN_F_TSO4, RN_DEV_TSO4 };
+    if (opts->without_tso6) {
+        no.offloads |= TUN_F_TSO6;
+        no.caps |= RN_DEV_TSO6;
+    }
+    if (opts->without_tso_ecn || (opts->without_tso4 && opts->without_tso6))
+        no.offloads |= TUN_F_TSO_ECN;
+    if (opts->without_uso) {
+        no.offloads |= TUN_OFFLOAD_USO4 | TUN_OFFLOAD_USO6;
+        no.caps |= RN_DEV_USO;
+    }
+    return no;
+}
+
+/* Returns the capabilities won. */
+static uint32_t negotiate_offloads(int fd, const struct rn_tun_opts *opts)
+{
+    const struct unwanted no = unwanted_by(opts);
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(ladder); i++) {
+        if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(ladder[i].offloads & ~no.offloads)) == 0)
+            return ladder[i].caps & ~no.caps;
     }
     return 0;
 }
@@ -86,7 +115,7 @@ int rn_tun_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
         err = set_vnet_format(fd);
         if (err < 0)
             return err;
-        fdo.caps = negotiate_offloads(fd, opts->without_offloads);
+        fdo.caps = negotiate_offloads(fd, opts);
     }
     if (fdo.mtu == 0)
         fdo.mtu = ask_mtu(&req);

@@ -162,9 +162,81 @@ static void test_order_holds_over_sockets_that_are_filled_one_after_the_other(vo
     rig_fini(&r);
 }
 
+/* 190 datagrams of ten bytes in one: more than Linux cuts (UDP_MAX_SEGMENTS), so the write fails with EINVAL. */
+static struct rn_pkt *too_many_datagrams(struct rig *r)
+{
+    struct rn_pkt *pkt = rig_packet(r, 5, 1900);
+    uint16_t pseudo = rn_checksum_pseudo(rn_addr_v4(0x0a000001), rn_addr_v4(0x0a000002),
+                                         RN_PROTO_UDP, 1900 + RN_UDP_HDR_BYTES);
+
+    rn_put_be16(rn_pkt_own_front(pkt, 28) + 26, pseudo);
+    pkt->csum = RN_CSUM_PARTIAL;
+    pkt->csum_start = 20;
+    pkt->csum_offset = RN_UDP_CHECKSUM_AT;
+    pkt->gso = RN_GSO_UDP;
+    pkt->gso_size = 10;
+    pkt->gso_hdr = 28;
+    return pkt;
+}
+
+static void test_super_packet_that_the_kernel_refuses_is_cut_and_sent_again(void **state)
+{
+    struct rn_pktq q = { 0 };
+    struct rig r;
+    (void)state;
+    rig_init(&r);
+    if (!open_tun(&r))
+        skip();
+    rig_watch(&r);
+
+    rn_pktq_push(&q, too_many_datagrams(&r));
+    rn_pktq_push(&q, rig_packet(&r, 6, 20));
+    assert_int_equal(r.dev->ops->write_batch(r.dev, &q), 192);
+    while (q.n_pkts < 191)
+        assert_true(rig_read(&r, r.far, &q, 64) > 0);
+
+    assert_int_equal(q.first->len, 38);
+    assert_int_equal(rig_number(&r, q.first), 5);
+    assert_int_equal(rig_number(&r, q.last), 6);
+    rn_pktq_free_all(&q);
+    rig_fini(&r);
+}
+
+static void test_offloads_can_be_left_out_one_by_one(void **state)
+{
+    static const struct {
+        struct rn_tun_opts opts;
+        uint32_t without;
+    } cases[] = {
+        { { .without_tso4 = true }, RN_DEV_TSO4 },
+        { { .without_tso6 = true }, RN_DEV_TSO6 },
+        { { .without_uso = true }, RN_DEV_USO },
+        { { .without_tso4 = true, .without_tso6 = true }, RN_DEV_TSO4 | RN_DEV_TSO6 },
+        { { .without_tso_ecn = true }, 0 },
+        { { .without_offloads = true }, ~0u },
+    };
+    uint32_t whole;
+    struct rig r;
+    (void)state;
+    rig_init(&r);
+    if (!open_tun(&r))
+        skip();
+    whole = r.dev->caps;
+    rig_fini(&r);
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(cases); i++) {
+        rig_init(&r);
+        assert_true(open_tuntap(&r, cases[i].opts));
+        assert_int_equal(r.dev->caps, whole & ~cases[i].without);
+        rig_fini(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_super_packet_that_the_kernel_refuses_is_cut_and_sent_again),
+        cmocka_unit_test(test_offloads_can_be_left_out_one_by_one),
         cmocka_unit_test(test_order_holds_over_sockets_that_are_filled_one_after_the_other),
     };
 
