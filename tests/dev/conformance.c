@@ -11,6 +11,8 @@
 #include "dev/qdisc.h"
 #include "dev/sniffer.h"
 #include "io/fd_device.h"
+#include <runnel/shm.h>
+#include <runnel/unix.h>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -179,6 +181,57 @@ static bool open_fd(struct rig *r)
     return true;
 }
 
+static bool open_shm_as(struct rig *r, struct rn_shm_opts opts)
+{
+    int fds[RN_SHM_FDS];
+
+    opts.mtu = MTU;
+    assert_int_equal(rn_shm_new(&r->dev, &r->t.turn, &opts), RN_OK);
+    rn_shm_fds(r->dev, fds);
+    for (unsigned i = 0; i < RN_SHM_FDS; i++)
+        fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+    assert_int_equal(rn_shm_from_fds(&r->far, &r->t.turn, fds, &opts), RN_OK);
+    return true;
+}
+
+static bool open_shm(struct rig *r)
+{
+    return open_shm_as(r, (struct rn_shm_opts){ 0 });
+}
+
+static bool open_shm_with_offloads(struct rig *r)
+{
+    return open_shm_as(r, (struct rn_shm_opts){ .is_ethernet = true, .has_offload = true });
+}
+
+static bool open_unix(struct rig *r, int type)
+{
+    const struct rn_unix_opts opts = { .mtu = MTU };
+    struct rn_device *ends[2];
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        if (type == SOCK_STREAM)
+            assert_int_equal(rn_unix_stream_from_fd(&ends[i], &r->t.turn, fds[i], &opts), RN_OK);
+        else
+            assert_int_equal(rn_unix_dgram_from_fd(&ends[i], &r->t.turn, fds[i], &opts), RN_OK);
+    }
+    r->dev = ends[0];
+    r->far = ends[1];
+    return true;
+}
+
+static bool open_stream(struct rig *r)
+{
+    return open_unix(r, SOCK_STREAM);
+}
+
+static bool open_dgram(struct rig *r)
+{
+    return open_unix(r, SOCK_DGRAM);
+}
+
 static const struct subject subjects[] = {
     { "pipe", open_pipe },
     { "pipe with offloads", open_pipe_with_offloads },
@@ -195,6 +248,10 @@ static const struct subject subjects[] = {
     { "mux", open_mux },
     { "front", open_front },
     { "fd", open_fd },
+    { "unix stream", open_stream },
+    { "unix dgram", open_dgram },
+    { "shm", open_shm },
+    { "shm with Ethernet and offloads", open_shm_with_offloads },
 };
 
 int main(void)
