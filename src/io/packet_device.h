@@ -21,4 +21,4 @@ RN_MUST_USE int rn_packet_socket(void);
 /* Binds it, and joins opts->fanout_group if there is one. Errors: host. */
 RN_MUST_USE int rn_packet_bind(int fd, const struct rn_packet_opts *opts);
 /* opts->mtu or, if 0, the interface's. 0: unknown. */
-uint32_t rn_packet_mtu(int fd, const struct rn_packet_opts *opts);
+uint32_t rn_packet_mtu(const struct rn_packet_opts *opts);

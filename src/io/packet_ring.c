@@ -254,7 +254,7 @@ int rn_packet_ring_open(struct rn_device **ret, struct rn_turn *turn,
         return err;
     }
     rn_packet_describe(&ring->dev, turn, opts, ring->has_vnet);
-    ring->dev.mtu = rn_packet_mtu(ring->fd, opts);
+    ring->dev.mtu = rn_packet_mtu(opts);
     ring->tx.dev = &ring->dev;
     ring->tx.fd = ring->fd;
     ring->tx.has_vnet = ring->has_vnet;

@@ -112,14 +112,19 @@ int rn_packet_bind(int fd, const struct rn_packet_opts *opts)
     return join(fd, opts->fanout_group, PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG);
 }
 
-uint32_t rn_packet_mtu(int fd, const struct rn_packet_opts *opts)
+uint32_t rn_packet_mtu(const struct rn_packet_opts *opts)
 {
     struct ifreq req = { 0 };
+    uint32_t mtu = opts->mtu;
+    int fd = mtu != 0 ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (opts->mtu != 0)
-        return opts->mtu;
+    if (fd < 0)
+        return mtu;
     strncpy(req.ifr_name, opts->name, sizeof(req.ifr_name) - 1);
-    return ioctl(fd, SIOCGIFMTU, &req) == 0 ? (uint32_t)req.ifr_mtu : 0;
+    if (ioctl(fd, SIOCGIFMTU, &req) == 0)
+        mtu = (uint32_t)req.ifr_mtu;
+    close(fd);
+    return mtu;
 }
 
 static void close_all(const int *fds, unsigned n)
@@ -186,7 +191,7 @@ int rn_packet_open(struct rn_device **ret, struct rn_turn *turn, const struct rn
 
     if (fds[0] < 0)
         return fds[0];
-    known.mtu = rn_packet_mtu(fds[0], opts);
+    known.mtu = rn_packet_mtu(opts);
     (void)rn_packet_tune(fds[0], opts);
     err = rn_packet_bind(fds[0], opts);
     if (err >= 0) {

@@ -5,6 +5,7 @@
 #include "promises.h"
 
 #include <runnel/tun.h>
+#include <runnel/xdp.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -113,6 +114,35 @@ static bool open_ring(struct rig *r)
     return open_on_veth(r, true, (struct rn_packet_opts){ 0 });
 }
 
+/* The device is `va`; what the test sends by `vb` is complete as it stands. */
+static bool open_xdp_as(struct rig *r, bool is_generic)
+{
+    const struct rn_xdp_opts opts = { .name = "va",
+                                      .is_promiscuous = true,
+                                      .is_generic = is_generic };
+    int err;
+
+    native_veth(MTU);
+    r->forget = native_forget;
+    err = rn_xdp_open(&r->dev, &r->t.turn, &opts);
+    if (err < 0) {
+        print_message("  skipped: AF_XDP: %s\n", strerror(-err - RN_ERR_HOST_BASE));
+        return false;
+    }
+    open_far(r, "vb");
+    return true;
+}
+
+static bool open_xdp(struct rig *r)
+{
+    return open_xdp_as(r, false);
+}
+
+static bool open_generic_xdp(struct rig *r)
+{
+    return open_xdp_as(r, true);
+}
+
 static const struct subject subjects[] = {
     { "tun", open_tun },
     { "tun without offloads", open_plain_tun },
@@ -123,6 +153,8 @@ static const struct subject subjects[] = {
     { "packet, sockets one after the other", open_group },
     { "packet, one of a fanout", open_fanout },
     { "packet ring", open_ring },
+    { "xdp", open_xdp },
+    { "xdp, generic", open_generic_xdp },
 };
 
 /* --- of one device's own ------------------------------------------------------------------------------------- */
