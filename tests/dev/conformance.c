@@ -23,7 +23,7 @@ static struct rn_device *pipe_end(struct rig *r, bool has_offload)
     struct rn_pipe_opts opts = { .mtu = MTU, .queue_pkts = QUEUE_PKTS, .has_offload = has_offload };
     struct rn_device *ends[2];
 
-    assert_int_equal(rn_pipe_new(ends, &r->t.turn, &opts), RN_OK);
+    assert_int_equal(rn_pipe_new(ends, r->turn, &opts), RN_OK);
     r->far = ends[1];
     return ends[0];
 }
@@ -44,13 +44,13 @@ static bool open_chan(struct rig *r)
 {
     struct rn_chan_opts opts = { .mtu = MTU, .queue_pkts = QUEUE_PKTS, .batch = 4 };
 
-    assert_int_equal(rn_chan_new(&r->dev, &r->t.turn, &opts), RN_OK);
+    assert_int_equal(rn_chan_new(&r->dev, r->turn, &opts), RN_OK);
     return true;
 }
 
 static bool open_loopback(struct rig *r)
 {
-    assert_int_equal(rn_loopback_new(&r->dev, &r->t.turn, MTU), RN_OK);
+    assert_int_equal(rn_loopback_new(&r->dev, r->turn, MTU), RN_OK);
     r->far = r->dev;
     return true;
 }
@@ -76,7 +76,7 @@ static bool open_callback(struct rig *r)
     };
 
     r->behind = pipe_end(r, false);
-    assert_int_equal(rn_callback_new(&r->dev, &r->t.turn, &opts), RN_OK);
+    assert_int_equal(rn_callback_new(&r->dev, r->turn, &opts), RN_OK);
     return true;
 }
 
@@ -150,7 +150,7 @@ static bool open_firewall(struct rig *r)
 static bool open_mux(struct rig *r)
 {
     r->behind = pipe_end(r, false);
-    assert_int_equal(rn_mux_new(&r->dev, &r->t.turn, &(struct rn_mux_opts){ 0 }), RN_OK);
+    assert_int_equal(rn_mux_new(&r->dev, r->turn, &(struct rn_mux_opts){ 0 }), RN_OK);
     assert_int_equal(rn_mux_add(r->dev, r->behind), RN_OK);
     assert_int_equal(rn_mux_set_default(r->dev, r->behind), RN_OK);
     return true;
@@ -174,7 +174,7 @@ static bool open_fd(struct rig *r)
     for (unsigned i = 0; i < 2; i++) {
         struct rn_fd_device_opts opts = { .kind = "fd", .name = "pair", .fd = fds[i], .mtu = MTU };
 
-        assert_int_equal(rn_fd_device_new(&ends[i], &r->t.turn, &opts), RN_OK);
+        assert_int_equal(rn_fd_device_new(&ends[i], r->turn, &opts), RN_OK);
     }
     r->dev = ends[0];
     r->far = ends[1];
@@ -186,11 +186,11 @@ static bool open_shm_as(struct rig *r, struct rn_shm_opts opts)
     int fds[RN_SHM_FDS];
 
     opts.mtu = MTU;
-    assert_int_equal(rn_shm_new(&r->dev, &r->t.turn, &opts), RN_OK);
+    assert_int_equal(rn_shm_new(&r->dev, r->turn, &opts), RN_OK);
     rn_shm_fds(r->dev, fds);
     for (unsigned i = 0; i < RN_SHM_FDS; i++)
         fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-    assert_int_equal(rn_shm_from_fds(&r->far, &r->t.turn, fds, &opts), RN_OK);
+    assert_int_equal(rn_shm_from_fds(&r->far, r->turn, fds, &opts), RN_OK);
     return true;
 }
 
@@ -213,9 +213,9 @@ static bool open_unix(struct rig *r, int type)
     assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds), 0);
     for (unsigned i = 0; i < 2; i++) {
         if (type == SOCK_STREAM)
-            assert_int_equal(rn_unix_stream_from_fd(&ends[i], &r->t.turn, fds[i], &opts), RN_OK);
+            assert_int_equal(rn_unix_stream_from_fd(&ends[i], r->turn, fds[i], &opts), RN_OK);
         else
-            assert_int_equal(rn_unix_dgram_from_fd(&ends[i], &r->t.turn, fds[i], &opts), RN_OK);
+            assert_int_equal(rn_unix_dgram_from_fd(&ends[i], r->turn, fds[i], &opts), RN_OK);
     }
     r->dev = ends[0];
     r->far = ends[1];
@@ -256,5 +256,6 @@ static const struct subject subjects[] = {
 
 int main(void)
 {
-    return prove_all(subjects, RN_ARRAY_LEN(subjects));
+    return prove_all(subjects, RN_ARRAY_LEN(subjects)) +
+           prove_blocking(subjects, RN_ARRAY_LEN(subjects));
 }

@@ -34,7 +34,7 @@ static void open_far(struct rig *r, const char *ifname)
     assert_int_equal(bind(opts.fd, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(setsockopt(opts.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)), 0);
     assert_int_equal(setsockopt(opts.fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)), 0);
-    assert_int_equal(rn_fd_device_new(&r->far, &r->t.turn, &opts), RN_OK);
+    assert_int_equal(rn_fd_device_new(&r->far, r->turn, &opts), RN_OK);
     r->is_native = true;
 }
 
@@ -44,7 +44,7 @@ static bool open_tuntap(struct rig *r, struct rn_tun_opts opts)
 
     opts.name = opts.is_tap ? "tap9" : "tun9";
     opts.mtu = MTU;
-    err = rn_tun_open(&r->dev, &r->t.turn, &opts);
+    err = rn_tun_open(&r->dev, r->turn, &opts);
     if (err < 0) {
         print_message("  skipped: " RN_TUN_PATH ": %s\n", strerror(-err - RN_ERR_HOST_BASE));
         return false;
@@ -81,9 +81,9 @@ static bool open_on_veth(struct rig *r, bool is_ring, struct rn_packet_opts opts
     native_veth(MTU);
     r->forget = native_forget;
     if (is_ring)
-        assert_int_equal(rn_packet_ring_open(&r->dev, &r->t.turn, &opts), RN_OK);
+        assert_int_equal(rn_packet_ring_open(&r->dev, r->turn, &opts), RN_OK);
     else
-        assert_int_equal(rn_packet_open(&r->dev, &r->t.turn, &opts), RN_OK);
+        assert_int_equal(rn_packet_open(&r->dev, r->turn, &opts), RN_OK);
     open_far(r, "vb");
     return true;
 }
@@ -124,7 +124,7 @@ static bool open_xdp_as(struct rig *r, bool is_generic)
 
     native_veth(MTU);
     r->forget = native_forget;
-    err = rn_xdp_open(&r->dev, &r->t.turn, &opts);
+    err = rn_xdp_open(&r->dev, r->turn, &opts);
     if (err < 0) {
         print_message("  skipped: AF_XDP: %s\n", strerror(-err - RN_ERR_HOST_BASE));
         return false;
@@ -274,5 +274,7 @@ int main(void)
 
     if (!native_enter())
         return 77; /* skipped, to meson */
-    return prove_all(subjects, RN_ARRAY_LEN(subjects)) + cmocka_run_group_tests(tests, NULL, NULL);
+    return prove_all(subjects, RN_ARRAY_LEN(subjects)) +
+           prove_blocking(subjects, RN_ARRAY_LEN(subjects)) +
+           cmocka_run_group_tests(tests, NULL, NULL);
 }

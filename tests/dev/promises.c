@@ -17,6 +17,7 @@ void rig_init(struct rig *r)
 {
     memset(r, 0, sizeof(*r));
     rn_test_turn_init(&r->t);
+    r->turn = &r->t.turn;
 }
 
 void rig_watch(struct rig *r)
@@ -25,13 +26,18 @@ void rig_watch(struct rig *r)
     r->dev->notify = on_event;
 }
 
-void rig_fini(struct rig *r)
+void rig_free_devices(struct rig *r)
 {
     rn_device_free(r->dev);
     r->split = rn_split_free(r->split);
     rn_device_free(r->behind);
     if (r->far != r->dev)
         rn_device_free(r->far);
+}
+
+void rig_fini(struct rig *r)
+{
+    rig_free_devices(r);
     rn_test_turn_fini(&r->t);
     if (r->forget != NULL)
         r->forget();
@@ -39,7 +45,7 @@ void rig_fini(struct rig *r)
 
 static void turn(struct rig *r)
 {
-    rn_test_turn_at(&r->t, r->t.turn.now_ns + RN_NS_PER_US);
+    rn_test_turn_at(&r->t, r->turn->now_ns + RN_NS_PER_US);
 }
 
 int rig_read(struct rig *r, struct rn_device *dev, struct rn_pktq *q, unsigned max)
@@ -76,7 +82,7 @@ static size_t link_bytes(const struct rig *r)
 
 struct rn_pkt *rig_packet(struct rig *r, uint32_t number, size_t len)
 {
-    struct rn_pkt *pkt = rn_test_udp4(r->t.pool, number, len);
+    struct rn_pkt *pkt = rn_test_udp4(r->turn->pool, number, len);
     struct rn_eth_hdr eth = { .src = { { 2, 0, 0, 0, 0, 1 } },
                               .dst = { { 2, 0, 0, 0, 0, 2 } },
                               .type = RN_ETHERTYPE_IPV4 };
@@ -107,7 +113,7 @@ static uint64_t sum(const struct rn_drop_account *account)
 
 static uint64_t counted_drops(struct rig *r)
 {
-    uint64_t n = sum(&r->lost) + sum(rn_pool_drops(r->t.pool)) + sum(&r->dev->drops);
+    uint64_t n = sum(&r->lost) + sum(rn_pool_drops(r->turn->pool)) + sum(&r->dev->drops);
 
     if (r->far != NULL && r->far != r->dev)
         n += sum(&r->far->drops);
@@ -131,7 +137,7 @@ static void says_what_it_is(struct rig *r)
 
     assert_non_null(dev->ops->kind);
     assert_true(dev->name[0] != '\0' && dev->name[sizeof(dev->name) - 1] == '\0');
-    assert_ptr_equal(dev->turn, &r->t.turn);
+    assert_ptr_equal(dev->turn, r->turn);
     assert_int_equal(dev->mtu, MTU);
     assert_true(dev->batch >= 1);
     assert_true(dev->headroom < RN_PKT_HEAD_BYTES);

@@ -13,6 +13,7 @@
 
 struct rig {
     struct rn_test_turn t;
+    struct rn_turn *turn;     /* on which the devices live: that of .t, or a loop's */
     struct rn_device *dev;    /* under test */
     struct rn_device *far;    /* the wire; NULL: .dev is a channel; may be .dev itself (loopback) */
     struct rn_device *behind; /* outlives the face under test; else NULL */
@@ -31,10 +32,14 @@ struct subject {
 
 /* Runs every promise over each of @n subjects, as tests. Returns how many failed. */
 int prove_all(const struct subject *subjects, size_t n);
+/* The same of their blocking faces (blocking.c). */
+int prove_blocking(const struct subject *subjects, size_t n);
 /* For tests of one device's own: */
 void rig_init(struct rig *r);
 void rig_watch(struct rig *r);
 void rig_fini(struct rig *r);
+/* All that subject->open made. */
+void rig_free_devices(struct rig *r);
 /* An IP packet of @len payload bytes that knows its @number, behind a link header where the device has one. */
 struct rn_pkt *rig_packet(struct rig *r, uint32_t number, size_t len);
 uint32_t rig_number(const struct rig *r, const struct rn_pkt *pkt);
