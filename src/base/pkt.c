@@ -343,6 +343,11 @@ static struct rn_view cut(struct rn_view piece, size_t *off, size_t *len)
     return rn_view_of(piece.ptr + skip, part);
 }
 
+uint32_t rn_pkt_length(const struct rn_pkt *pkt)
+{
+    return pkt->len;
+}
+
 void rn_pkt_copy_out(const struct rn_pkt *pkt, size_t off, void *out, size_t len)
 {
     uint8_t *to = out;

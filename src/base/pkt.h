@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "base/view.h"
 #include <runnel/attr.h>
+#include <runnel/pkt.h>
 
 #include <stdbool.h>
 
@@ -139,8 +140,6 @@ RN_MUST_USE bool rn_pkt_append_ref(struct rn_pkt *pkt, struct rn_buf *buf, uint3
                                    uint32_t len);
 /* Appends a copy, using room in an unshared last slab first. false: out of memory or slots. */
 RN_MUST_USE bool rn_pkt_append_copy(struct rn_pkt *pkt, const void *bytes, size_t len);
-/* Copies @len bytes at @off out; the range must lie inside the packet (rn_assert). */
-void rn_pkt_copy_out(const struct rn_pkt *pkt, size_t off, void *out, size_t len);
 /* Fills at most @max views with the packet's bytes from @off on; returns their number (up to 1 + n_frags). */
 unsigned rn_pkt_views(const struct rn_pkt *pkt, size_t off, struct rn_view *views, unsigned max);
 

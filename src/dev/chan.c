@@ -1,5 +1,7 @@
 #include "dev/chan.h"
 
+#include "dev/bytes.h"
+
 #include <runnel/err.h>
 
 #define DEFAULT_MTU   1500u
@@ -10,7 +12,9 @@
 struct chan {
     struct rn_device dev;
     struct rn_chan_opts opts;
-    struct rn_pktq written;  /* for the caller to drain */
+    struct rn_pktq written; /* for the caller to drain */
+    struct rn_pktq
+        as_bytes; /* the one of them that rn_chan_take found too large, cut if it had to be */
     struct rn_pktq injected; /* for the owner to read */
     bool refused_write;
     bool refused_inject;
@@ -92,6 +96,32 @@ int rn_chan_inject(struct rn_device *dev, struct rn_pktq *from)
     return (int)n;
 }
 
+int rn_chan_take(struct rn_device *dev, void *buf, size_t cap)
+{
+    struct chan *chan = chan_of(dev);
+    struct rn_pktq one = { 0 };
+    int n;
+
+    if (rn_pktq_is_empty(&chan->as_bytes) && rn_chan_drain(dev, &one, 1) > 0)
+        rn_bytes_prepare(dev, &one, &chan->as_bytes);
+    n = rn_bytes_take(&chan->as_bytes, buf, cap);
+    return n == RN_E_WOULD_BLOCK && dev->is_closed ? RN_E_CANCELLED : n;
+}
+
+int rn_chan_put(struct rn_device *dev, const void *bytes, size_t len)
+{
+    struct rn_pktq one = { 0 };
+    struct rn_pkt *pkt;
+    int n = dev->is_closed ? RN_E_CANCELLED : rn_bytes_packet(&pkt, dev, bytes, len);
+
+    if (n < 0)
+        return n;
+    rn_pktq_push(&one, pkt);
+    n = rn_chan_inject(dev, &one);
+    rn_pktq_free_all(&one); /* what was refused is still in the caller's bytes */
+    return n == 0 ? RN_E_WOULD_BLOCK : (int)len;
+}
+
 static void chan_close(struct rn_device *dev)
 {
     if (dev->is_closed)
@@ -107,6 +137,7 @@ static void chan_destroy(struct rn_device *dev)
 
     chan_close(dev);
     rn_pktq_free_all(&chan->written);
+    rn_pktq_free_all(&chan->as_bytes);
     rn_pktq_free_all(&chan->injected);
     rn_alloc_free(rn_turn_alloc(dev->turn), chan, sizeof(*chan));
 }

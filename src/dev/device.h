@@ -9,33 +9,6 @@
 #include <runnel/addr.h>
 #include <runnel/device.h>
 
-enum rn_link_type {
-    RN_LINK_IP,       /* raw IPv4 and IPv6 packets, no link header */
-    RN_LINK_ETHERNET, /* Ethernet II frames */
-};
-
-enum rn_device_cap {
-    RN_DEV_RX_CSUM =
-        1 << 0, /* delivers VALID or PARTIAL where the wire's sum was checked or never made */
-    RN_DEV_TX_CSUM = 1 << 1, /* accepts PARTIAL */
-    RN_DEV_TSO4 = 1 << 2,    /* accepts RN_GSO_TCP4; implies TX_CSUM */
-    RN_DEV_TSO6 = 1 << 3,
-    RN_DEV_USO = 1 << 4,
-    RN_DEV_LOOPBACK = 1 << 5,
-};
-
-enum rn_device_event {
-    RN_DEV_READABLE = 1 << 0,
-    RN_DEV_WRITABLE = 1 << 1, /* after a write was refused */
-    RN_DEV_CLOSED = 1 << 2,   /* no more reads or writes will succeed */
-    RN_DEV_MTU_CHANGED = 1 << 3,
-    RN_DEV_LINK_UP = 1 << 4,
-    RN_DEV_LINK_DOWN = 1 << 5,
-    RN_DEV_RENAMED = 1 << 6,
-};
-
-struct rn_device;
-
 struct rn_device_ops {
     const char *kind; /* "tun", "pipe", ... */
     /* Appends at most @max packets to @in. Returns how many (> 0), WOULD_BLOCK, CANCELLED once closed and drained,
@@ -53,7 +26,6 @@ struct rn_device_ops {
     void (*destroy)(struct rn_device *dev);
 };
 
-#define RN_DEVICE_NAME_BYTES 16
 /* A turn reads at most this much from one device, so that one flood cannot starve the rest. */
 #define RN_DEVICE_TURN_PKTS  64u
 #define RN_DEVICE_TURN_BYTES (1u << 20)

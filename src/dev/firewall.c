@@ -23,8 +23,8 @@
 
 struct conversation {
     struct rn_hash_node node;
-    struct rn_list lru;  /* most recently used first */
-    struct rn_flow flow; /* as the one who began it sent */
+    struct rn_list lru;      /* most recently used first */
+    struct rn_pkt_flow flow; /* as the one who began it sent */
     int64_t expires_ns;
     bool was_answered;
     bool is_closing;
@@ -46,15 +46,15 @@ static struct firewall *firewall_of(struct rn_device *dev)
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------ */
-static bool is_same_way(const struct rn_flow *a, const struct rn_flow *b)
+static bool is_same_way(const struct rn_pkt_flow *a, const struct rn_pkt_flow *b)
 {
     return a->proto == b->proto && a->src_port == b->src_port && a->dst_port == b->dst_port &&
            rn_addr_eq(a->src, b->src) && rn_addr_eq(a->dst, b->dst);
 }
 
-static struct rn_flow reversed(const struct rn_flow *flow)
+static struct rn_pkt_flow reversed(const struct rn_pkt_flow *flow)
 {
-    struct rn_flow back = *flow;
+    struct rn_pkt_flow back = *flow;
 
     back.src = flow->dst;
     back.dst = flow->src;
@@ -70,16 +70,16 @@ static void forget(struct firewall *self, struct conversation *c)
     rn_alloc_free(rn_turn_alloc(self->base.dev.turn), c, sizeof(*c));
 }
 
-static uint32_t hash_of(const struct firewall *self, const struct rn_flow *flow)
+static uint32_t hash_of(const struct firewall *self, const struct rn_pkt_flow *flow)
 {
     return (uint32_t)rn_flow_hash(&self->key, flow);
 }
 
 /* @ret_is_back: @flow is the answering direction. Of later fragments only the sending direction counts. */
-static struct conversation *find(struct firewall *self, const struct rn_flow *flow,
+static struct conversation *find(struct firewall *self, const struct rn_pkt_flow *flow,
                                  bool is_fragments, bool *ret_is_back)
 {
-    struct rn_flow back = reversed(flow);
+    struct rn_pkt_flow back = reversed(flow);
     struct rn_hash_node *node = rn_hash_first(&self->table, hash_of(self, flow));
 
     for (; node != NULL; node = rn_hash_next(node)) {
@@ -124,7 +124,7 @@ static void touch(struct firewall *self, struct conversation *c)
 }
 
 /* Without memory the answers stay outside: a wall fails shut. */
-static void remember(struct firewall *self, const struct rn_flow *flow, bool is_fragments)
+static void remember(struct firewall *self, const struct rn_pkt_flow *flow, bool is_fragments)
 {
     struct conversation *c;
 
@@ -139,7 +139,7 @@ static void remember(struct firewall *self, const struct rn_flow *flow, bool is_
     touch(self, c);
 }
 
-static void note(struct firewall *self, struct conversation *c, const struct rn_flow *flow,
+static void note(struct firewall *self, struct conversation *c, const struct rn_pkt_flow *flow,
                  bool is_back)
 {
     c->was_answered |= is_back;
@@ -149,18 +149,18 @@ static void note(struct firewall *self, struct conversation *c, const struct rn_
     touch(self, c);
 }
 
-static struct rn_flow portless(const struct rn_flow *flow)
+static struct rn_pkt_flow portless(const struct rn_pkt_flow *flow)
 {
-    struct rn_flow f = *flow;
+    struct rn_pkt_flow f = *flow;
 
     f.src_port = 0;
     f.dst_port = 0;
     return f;
 }
 
-static void let_fragments_follow(struct firewall *self, const struct rn_flow *flow)
+static void let_fragments_follow(struct firewall *self, const struct rn_pkt_flow *flow)
 {
-    struct rn_flow f = portless(flow);
+    struct rn_pkt_flow f = portless(flow);
     struct conversation *c;
     bool is_back;
 
@@ -174,19 +174,19 @@ static void let_fragments_follow(struct firewall *self, const struct rn_flow *fl
 }
 
 /* --- judging -------------------------------------------------------------------------------------------------- */
-static bool is_icmp(const struct rn_flow *flow)
+static bool is_icmp(const struct rn_pkt_flow *flow)
 {
     return flow->has_transport && flow->proto == (flow->is_v4 ? RN_PROTO_ICMP4 : RN_PROTO_ICMP6);
 }
 
-static bool is_error(const struct rn_flow *flow)
+static bool is_error(const struct rn_pkt_flow *flow)
 {
     if (!is_icmp(flow))
         return false;
     return flow->is_v4 ? rn_icmp4_is_error(flow->icmp_type) : flow->icmp_type < RN_ICMP6_ECHO;
 }
 
-static bool is_housekeeping(const struct rn_flow *flow)
+static bool is_housekeeping(const struct rn_pkt_flow *flow)
 {
     return is_icmp(flow) && !flow->is_v4 && flow->icmp_type >= RN_ICMP6_ROUTER_SOLICIT &&
            flow->icmp_type <= RN_ICMP6_REDIRECT;
@@ -203,12 +203,13 @@ static bool is_arp(const struct rn_pkt *pkt)
 }
 
 /* Does the error quote a packet that one of the two sides of a conversation sent? */
-static bool is_related(struct firewall *self, const struct rn_pkt *pkt, const struct rn_flow *flow)
+static bool is_related(struct firewall *self, const struct rn_pkt *pkt,
+                       const struct rn_pkt_flow *flow)
 {
     uint8_t bytes[RN_PKT_HEAD_BYTES];
     size_t at = (size_t)flow->l4_at + RN_ICMP4_HDR_BYTES;
     size_t len = rn_min_size(pkt->len, sizeof(bytes));
-    struct rn_flow quoted;
+    struct rn_pkt_flow quoted;
     bool is_back;
 
     if (at >= len)
@@ -219,8 +220,8 @@ static bool is_related(struct firewall *self, const struct rn_pkt *pkt, const st
 }
 
 /* A packet of a conversation that is known, or of one that the caller allows to begin. */
-static bool judge(struct firewall *self, const struct rn_flow *flow,
-                  bool (*may_begin)(void *arg, const struct rn_flow *flow), bool is_out)
+static bool judge(struct firewall *self, const struct rn_pkt_flow *flow,
+                  bool (*may_begin)(void *arg, const struct rn_pkt_flow *flow), bool is_out)
 {
     bool is_back = false;
     struct conversation *c = find(self, flow, false, &is_back);
@@ -237,7 +238,7 @@ static bool judge(struct firewall *self, const struct rn_flow *flow,
 
 static bool passes(struct firewall *self, const struct rn_pkt *pkt, bool is_out)
 {
-    struct rn_flow flow;
+    struct rn_pkt_flow flow;
     bool is_back;
 
     if (!rn_flow_of(pkt, self->base.dev.link_type, &flow))
@@ -245,7 +246,7 @@ static bool passes(struct firewall *self, const struct rn_pkt *pkt, bool is_out)
     if (is_housekeeping(&flow))
         return true;
     if (flow.is_later_fragment) {
-        struct rn_flow f = portless(&flow);
+        struct rn_pkt_flow f = portless(&flow);
 
         return is_out || find(self, &f, true, &is_back) != NULL;
     }

@@ -141,13 +141,13 @@ static void test_open_tcp_outlives_two_hours_and_closed_does_not(void **state)
     bench_fini(&b);
 }
 
-static bool only_dns(void *arg, const struct rn_flow *flow)
+static bool only_dns(void *arg, const struct rn_pkt_flow *flow)
 {
     (void)arg;
     return flow->dst_port == 53;
 }
 
-static bool only_ssh(void *arg, const struct rn_flow *flow)
+static bool only_ssh(void *arg, const struct rn_pkt_flow *flow)
 {
     (void)arg;
     return flow->proto == RN_PROTO_TCP && flow->dst_port == 22;

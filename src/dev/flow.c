@@ -21,7 +21,7 @@ static struct rn_view skip(struct rn_view v, size_t n)
 }
 
 /* A quotation is shorter than its total length says: lengths are not looked at here. */
-static bool network4(struct rn_view v, struct rn_flow *f)
+static bool network4(struct rn_view v, struct rn_pkt_flow *f)
 {
     struct rn_ipv4_hdr hdr;
 
@@ -37,7 +37,7 @@ static bool network4(struct rn_view v, struct rn_flow *f)
     return true;
 }
 
-static bool network6(struct rn_view v, struct rn_flow *f)
+static bool network6(struct rn_view v, struct rn_pkt_flow *f)
 {
     struct rn_ipv6_ext_iter it;
     struct rn_ipv6_ext ext;
@@ -60,14 +60,14 @@ static bool network6(struct rn_view v, struct rn_flow *f)
     return true;
 }
 
-static bool is_echo(const struct rn_flow *f)
+static bool is_echo(const struct rn_pkt_flow *f)
 {
     if (f->is_v4)
         return f->icmp_type == RN_ICMP4_ECHO || f->icmp_type == RN_ICMP4_ECHO_REPLY;
     return f->icmp_type == RN_ICMP6_ECHO || f->icmp_type == RN_ICMP6_ECHO_REPLY;
 }
 
-static void transport(struct rn_view l4, struct rn_flow *f)
+static void transport(struct rn_view l4, struct rn_pkt_flow *f)
 {
     if (f->is_later_fragment || l4.len < TRANSPORT_MIN_BYTES)
         return;
@@ -86,9 +86,9 @@ static void transport(struct rn_view l4, struct rn_flow *f)
     }
 }
 
-bool rn_flow_of_view(struct rn_view packet, struct rn_flow *ret)
+bool rn_flow_of_view(struct rn_view packet, struct rn_pkt_flow *ret)
 {
-    struct rn_flow f = { 0 };
+    struct rn_pkt_flow f = { 0 };
     unsigned version = packet.len != 0 ? packet.ptr[0] >> 4 : 0u;
     bool ok = version == 4 ? network4(packet, &f) : version == 6 && network6(packet, &f);
 
@@ -99,7 +99,7 @@ bool rn_flow_of_view(struct rn_view packet, struct rn_flow *ret)
     return true;
 }
 
-bool rn_flow_of(const struct rn_pkt *pkt, enum rn_link_type link, struct rn_flow *ret)
+bool rn_flow_of(const struct rn_pkt *pkt, enum rn_link_type link, struct rn_pkt_flow *ret)
 {
     size_t l3_at = link == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
     uint8_t bytes[LOOK_BYTES];
@@ -121,7 +121,7 @@ bool rn_flow_of(const struct rn_pkt *pkt, enum rn_link_type link, struct rn_flow
     return true;
 }
 
-uint64_t rn_flow_hash(const struct rn_hash_key *key, const struct rn_flow *flow)
+uint64_t rn_flow_hash(const struct rn_hash_key *key, const struct rn_pkt_flow *flow)
 {
     int order = rn_addr_cmp(flow->src, flow->dst);
     bool is_swapped = order > 0 || (order == 0 && flow->src_port > flow->dst_port);

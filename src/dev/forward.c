@@ -117,3 +117,47 @@ void rn_forwarder_fini(struct rn_forwarder *forwarder)
     let_go(forwarder->copy.to);
     rn_copy_fini(&forwarder->copy);
 }
+
+/* --- of its own memory -------------------------------------------------------------------------------------------- */
+struct owned_forwarder {
+    struct rn_forwarder forwarder;
+    struct rn_forwarder_opts opts;
+};
+
+static void tell_failed(struct rn_forwarder *forwarder, struct rn_device *end)
+{
+    const struct owned_forwarder *self =
+        rn_container_of(forwarder, struct owned_forwarder, forwarder);
+
+    if (self->opts.on_end_failed != NULL)
+        self->opts.on_end_failed(self->opts.arg, forwarder, end);
+}
+
+int rn_forwarder_new(struct rn_forwarder **ret, struct rn_turn *turn,
+                     const struct rn_forwarder_opts *opts)
+{
+    struct owned_forwarder *self = rn_alloc_new(rn_turn_alloc(turn), sizeof(*self));
+
+    if (self == NULL)
+        return RN_E_NOMEM;
+    self->opts = *opts;
+    rn_forwarder_init(&self->forwarder, turn);
+    self->forwarder.on_end_failed = tell_failed;
+    self->forwarder.copy.does_not_merge = opts->does_not_merge;
+    *ret = &self->forwarder;
+    return RN_OK;
+}
+
+struct rn_forwarder *rn_forwarder_free(struct rn_forwarder *forwarder)
+{
+    if (forwarder == NULL)
+        return NULL;
+    rn_forwarder_fini(forwarder);
+    rn_alloc_free(rn_turn_alloc(forwarder->turn), forwarder, sizeof(struct owned_forwarder));
+    return NULL;
+}
+
+uint64_t rn_forwarder_count(const struct rn_forwarder *forwarder)
+{
+    return forwarder->copy.n_pkts;
+}

@@ -6,6 +6,8 @@
  */
 #include "dev/copy.h"
 
+#include <runnel/join.h>
+
 struct rn_forwarder {
     struct rn_copy copy;
     struct rn_turn *turn; /* borrows */
@@ -19,7 +21,3 @@ struct rn_forwarder {
 void rn_forwarder_init(struct rn_forwarder *forwarder, struct rn_turn *turn);
 /* Lets both ends go and drops what is in hand. */
 void rn_forwarder_fini(struct rn_forwarder *forwarder);
-/* Borrows @dev until it is replaced, failed, or fini; it takes the device's events. NULL: no end for now. The same device
- * again is a no-op. Errors: BAD_OPTION (the other end is the same device, or speaks another link type). */
-RN_MUST_USE int rn_forwarder_set_from(struct rn_forwarder *forwarder, struct rn_device *dev);
-RN_MUST_USE int rn_forwarder_set_to(struct rn_forwarder *forwarder, struct rn_device *dev);

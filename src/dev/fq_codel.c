@@ -12,7 +12,7 @@
 
 static struct rn_fq_codel_flow *flow_of(struct rn_fq_codel *fq, const struct rn_pkt *pkt)
 {
-    struct rn_flow flow;
+    struct rn_pkt_flow flow;
     uint64_t hash = 0;
 
     if (rn_flow_of(pkt, fq->link_type, &flow)) {
@@ -114,7 +114,7 @@ static struct rn_pkt *take(struct rn_fq_codel *fq, struct rn_fq_codel_flow *flow
 /* RFC 8290 §4.2: a packet of an ECN-capable flow is marked rather than dropped. */
 static bool mark(struct rn_fq_codel *fq, struct rn_pkt *pkt)
 {
-    struct rn_flow flow;
+    struct rn_pkt_flow flow;
     uint8_t *front;
     uint8_t *l3;
 

@@ -306,7 +306,7 @@ static unsigned read_member(struct mux *mux, struct member *member, struct rn_pk
                             unsigned max)
 {
     struct rn_pktq got = { 0 };
-    struct rn_flow flow;
+    struct rn_pkt_flow flow;
     int n = member->dev->ops->read_batch(member->dev, &got, max);
 
     for (const struct rn_pkt *pkt = got.first; pkt != NULL; pkt = pkt->next) {
@@ -352,7 +352,7 @@ static int mux_write(struct rn_device *dev, struct rn_pktq *out)
     if (dev->is_closed)
         return RN_E_CANCELLED;
     for (; (pkt = rn_pktq_pop(out)) != NULL; n++) {
-        struct rn_flow flow;
+        struct rn_pkt_flow flow;
         struct member *member =
             rn_flow_of(pkt, RN_LINK_IP, &flow) ? choose(mux, flow.dst) : mux->fallback;
 

@@ -124,3 +124,51 @@ void rn_p2p_fini(struct rn_p2p *p2p)
     rn_copy_fini(&p2p->lane[RN_P2P_A]);
     rn_copy_fini(&p2p->lane[RN_P2P_B]);
 }
+
+/* --- of its own memory -------------------------------------------------------------------------------------------- */
+struct owned_p2p {
+    struct rn_p2p p2p;
+    struct rn_p2p_opts opts;
+    struct rn_renumber renumber;
+};
+
+static void tell_failed(struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *end)
+{
+    const struct owned_p2p *self = rn_container_of(p2p, struct owned_p2p, p2p);
+
+    if (self->opts.on_end_failed != NULL)
+        self->opts.on_end_failed(self->opts.arg, p2p, side, end);
+}
+
+int rn_p2p_new(struct rn_p2p **ret, struct rn_turn *turn, const struct rn_p2p_opts *opts)
+{
+    struct owned_p2p *self = rn_alloc_new(rn_turn_alloc(turn), sizeof(*self));
+
+    if (self == NULL)
+        return RN_E_NOMEM;
+    self->opts = *opts;
+    rn_p2p_init(&self->p2p, turn);
+    self->p2p.on_end_failed = tell_failed;
+    for (unsigned side = 0; side < RN_P2P_SIDES; side++)
+        self->p2p.lane[side].does_not_merge = opts->does_not_merge;
+    if (opts->renumber != NULL) {
+        self->renumber = *opts->renumber;
+        rn_p2p_set_renumber(&self->p2p, &self->renumber);
+    }
+    *ret = &self->p2p;
+    return RN_OK;
+}
+
+struct rn_p2p *rn_p2p_free(struct rn_p2p *p2p)
+{
+    if (p2p == NULL)
+        return NULL;
+    rn_p2p_fini(p2p);
+    rn_alloc_free(rn_turn_alloc(p2p->turn), p2p, sizeof(struct owned_p2p));
+    return NULL;
+}
+
+uint64_t rn_p2p_count(const struct rn_p2p *p2p, enum rn_p2p_side side)
+{
+    return p2p->lane[side].n_pkts;
+}

@@ -6,9 +6,7 @@
  */
 #include "dev/copy.h"
 
-struct rn_renumber;
-
-enum rn_p2p_side { RN_P2P_A, RN_P2P_B, RN_P2P_SIDES };
+#include <runnel/join.h>
 
 struct rn_p2p {
     struct rn_device *end[RN_P2P_SIDES]; /* borrows; NULL: none */
@@ -24,8 +22,5 @@ struct rn_p2p {
 void rn_p2p_init(struct rn_p2p *p2p, struct rn_turn *turn);
 /* Lets both ends go and drops what is in hand. */
 void rn_p2p_fini(struct rn_p2p *p2p);
-/* Borrows @dev until it is replaced, failed, or fini; takes its events. NULL: none for now. The same again is a no-op.
- * Errors: BAD_OPTION (the other side is the same device, or speaks another link type). */
-RN_MUST_USE int rn_p2p_set(struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *dev);
 /* From the next packet on. Borrows @renumber; NULL: none. Only for RN_LINK_IP. */
 void rn_p2p_set_renumber(struct rn_p2p *p2p, const struct rn_renumber *renumber);

@@ -62,7 +62,7 @@ static void mend(uint8_t *field, uint16_t delta)
 
 /* Renames both addresses of the IP header at @at and mends an IPv4 header's own checksum; .delta holds the change of the
  * addresses, which pseudo-headers share. */
-static void rename_header(struct work *w, size_t at, const struct rn_flow *flow)
+static void rename_header(struct work *w, size_t at, const struct rn_pkt_flow *flow)
 {
     w->delta = 0;
     rename_at(w, at + (flow->is_v4 ? IPV4_SRC_AT : IPV6_SRC_AT), flow->src, flow->is_v4);
@@ -71,7 +71,7 @@ static void rename_header(struct work *w, size_t at, const struct rn_flow *flow)
         mend(w->bytes + at + IPV4_CHECKSUM_AT, w->delta);
 }
 
-static bool quotes_a_packet(const struct rn_flow *flow)
+static bool quotes_a_packet(const struct rn_pkt_flow *flow)
 {
     if (!flow->has_transport)
         return false;
@@ -82,11 +82,11 @@ static bool quotes_a_packet(const struct rn_flow *flow)
 
 /* The quoted packet went the other way under the other names. Its IPv4 header mends itself, so that the sum over it stays;
  * IPv6 has none, and the ICMPv6 checksum must follow. The quoted transport checksum is nobody's to verify. */
-static void rename_quotation(struct work *w, const struct rn_flow *outer)
+static void rename_quotation(struct work *w, const struct rn_pkt_flow *outer)
 {
     size_t at = (size_t)outer->l4_at + RN_ICMP4_HDR_BYTES;
     uint16_t outer_delta = w->delta;
-    struct rn_flow inner;
+    struct rn_pkt_flow inner;
 
     if (at >= w->len || !rn_flow_of_view(rn_view_of(w->bytes + at, w->len - at), &inner) ||
         inner.is_v4 != outer->is_v4)
@@ -96,7 +96,7 @@ static void rename_quotation(struct work *w, const struct rn_flow *outer)
 }
 
 /* Where the transport checksum is that covers the addresses; 0 if there is none. */
-static size_t covering_checksum_at(const struct work *w, const struct rn_flow *flow)
+static size_t covering_checksum_at(const struct work *w, const struct rn_pkt_flow *flow)
 {
     size_t at = 0;
 
@@ -112,7 +112,7 @@ static size_t covering_checksum_at(const struct work *w, const struct rn_flow *f
 }
 
 static void mend_transport(const struct work *w, const struct rn_pkt *pkt,
-                           const struct rn_flow *flow)
+                           const struct rn_pkt_flow *flow)
 {
     size_t at = covering_checksum_at(w, flow);
     uint16_t field;
@@ -131,7 +131,7 @@ static void mend_transport(const struct work *w, const struct rn_pkt *pkt,
         rn_put_be16(w->bytes + at, 0xffff);
 }
 
-static bool is_concerned(const struct rename names[2], const struct rn_flow *flow)
+static bool is_concerned(const struct rename names[2], const struct rn_pkt_flow *flow)
 {
     for (unsigned i = 0; i < 2; i++) {
         if (rn_addr_is_none(names[i].from))
@@ -145,7 +145,7 @@ static bool is_concerned(const struct rename names[2], const struct rn_flow *flo
 static struct rn_pkt *rewrite(const struct rename names[2], struct rn_pkt *pkt)
 {
     struct work w = { .names = names, .len = rn_min_size(pkt->len, RN_PKT_HEAD_BYTES) };
-    struct rn_flow flow;
+    struct rn_pkt_flow flow;
 
     if (!rn_flow_of(pkt, RN_LINK_IP, &flow)) {
         rn_pkt_drop(pkt, RN_DROP_MALFORMED);

@@ -1,8 +1,6 @@
-#include "dev/device.h"
-#include "dev/gso.h"
+#include "dev/single.h"
 #include "io/device_watch.h"
 #include "io/post.h"
-#include "wire/eth.h"
 #include <runnel/blocking.h>
 #include <runnel/err.h>
 
@@ -18,7 +16,7 @@ struct rn_blocking {
     struct rn_loop *loop;
     struct rn_device *dev; /* borrows */
     struct rn_device_watch watch;
-    struct rn_pktq in; /* read from the device, as wire packets */
+    struct rn_single *single; /* of the device */
     struct rn_list waiting[LANES];
     struct rn_task serve; /* EVENT: the device told something */
 };
@@ -80,12 +78,12 @@ static void serve(struct rn_task *task)
     serve_lane(io, LANE_WRITE);
 }
 
-static void on_device(struct rn_device *dev, unsigned events)
+static void on_device(void *arg, unsigned events)
 {
-    struct rn_blocking *io = dev->owner;
+    struct rn_blocking *io = arg;
     (void)events;
 
-    rn_turn_schedule(dev->turn, RN_PHASE_EVENT, &io->serve);
+    rn_turn_schedule(&io->loop->turn, RN_PHASE_EVENT, &io->serve);
 }
 
 /* Those who came before are served first. */
@@ -124,57 +122,14 @@ static int carry_out(struct op *op)
 }
 
 /* --- what they do ------------------------------------------------------------------------------------------------- */
-/* Reads a batch and makes wire packets of it. Returns < 0 when there is none. */
-static int refill(struct rn_blocking *io)
-{
-    const struct rn_device plain = { .link_type = io->dev->link_type };
-    struct rn_pktq batch = { 0 };
-    struct rn_pkt *pkt;
-    int n = io->dev->ops->read_batch(io->dev, &batch, RN_DEVICE_TURN_PKTS);
-
-    while ((pkt = rn_pktq_pop(&batch)) != NULL)
-        (void)rn_gso_conform(&plain, pkt, &io->in); /* what cannot be cut is dropped there */
-    return n;
-}
-
 static int attempt_read(struct op *op)
 {
-    struct rn_blocking *io = op->io;
-    struct rn_pkt *pkt;
-    int n = 0;
-
-    while (rn_pktq_is_empty(&io->in) && n >= 0)
-        n = refill(io);
-    if (rn_pktq_is_empty(&io->in))
-        return n == RN_E_WOULD_BLOCK ? n : RN_E_CANCELLED;
-    if (io->in.first->len > op->len)
-        return RN_E_MSG_TOO_LONG;
-    pkt = rn_pktq_pop(&io->in);
-    n = (int)pkt->len; /* at most 64 KiB and headers */
-    rn_pkt_copy_out(pkt, 0, op->buf, pkt->len);
-    rn_pkt_free(pkt);
-    return n;
+    return rn_single_read(op->io->single, op->buf, op->len);
 }
 
 static int attempt_write(struct op *op)
 {
-    struct rn_device *dev = op->io->dev;
-    size_t link_len = dev->link_type == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
-    struct rn_pktq q = { 0 };
-    struct rn_pkt *pkt;
-    int n;
-
-    if (op->len > dev->mtu + link_len)
-        return RN_E_MSG_TOO_LONG;
-    pkt = rn_pkt_from_bytes(dev->turn->pool, op->bytes, op->len);
-    if (pkt == NULL)
-        return RN_E_NO_BUFFER;
-    rn_pktq_push(&q, pkt);
-    n = dev->ops->write_batch(dev, &q);
-    rn_pktq_free_all(&q); /* what was refused is still in the caller's bytes */
-    if (n < 0)
-        return RN_E_CANCELLED;
-    return n == 0 ? RN_E_WOULD_BLOCK : (int)op->len;
+    return rn_single_write(op->io->single, op->bytes, op->len);
 }
 
 static void tell_closed(struct rn_blocking *io)
@@ -204,9 +159,7 @@ static int attempt_detach(struct op *op)
     tell_closed(io);
     rn_device_watch_stop(&io->watch);
     rn_turn_unschedule(&io->serve);
-    rn_pktq_free_all(&io->in);
-    io->dev->notify = NULL;
-    io->dev->owner = NULL;
+    io->single = rn_single_free(io->single);
     return RN_OK;
 }
 
@@ -225,12 +178,13 @@ int rn_blocking_new(struct rn_blocking **ret, struct rn_loop *loop, struct rn_de
         rn_list_init(&io->waiting[lane]);
     if (device->ops->poll_fd != NULL && device->ops->poll_fd(device) >= 0)
         err = rn_device_watch_start(&io->watch, loop, device);
+    if (err >= 0)
+        err = rn_single_new(&io->single, device, on_device, io);
     if (err < 0) {
+        rn_device_watch_stop(&io->watch);
         rn_alloc_free(&loop->alloc, io, sizeof(*io));
         return err;
     }
-    device->owner = io;
-    device->notify = on_device;
     *ret = io;
     return RN_OK;
 }

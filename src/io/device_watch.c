@@ -27,3 +27,30 @@ void rn_device_watch_stop(struct rn_device_watch *self)
 {
     rn_unwatch(&self->watch);
 }
+
+/* --- of its own memory -------------------------------------------------------------------------------------------- */
+int rn_device_watch_new(struct rn_device_watch **ret, struct rn_loop *loop,
+                        struct rn_device *device)
+{
+    struct rn_device_watch *self = rn_alloc_new(&loop->alloc, sizeof(*self));
+    int err;
+
+    if (self == NULL)
+        return RN_E_NOMEM;
+    err = rn_device_watch_start(self, loop, device);
+    if (err < 0) {
+        rn_alloc_free(&loop->alloc, self, sizeof(*self));
+        return err;
+    }
+    *ret = self;
+    return RN_OK;
+}
+
+struct rn_device_watch *rn_device_watch_free(struct rn_device_watch *self)
+{
+    if (self == NULL)
+        return NULL;
+    rn_device_watch_stop(self);
+    rn_alloc_free(rn_turn_alloc(self->dev->turn), self, sizeof(*self));
+    return NULL;
+}

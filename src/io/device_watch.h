@@ -12,7 +12,7 @@ struct rn_device_watch {
     struct rn_device *dev; /* borrows */
 };
 
-/* Stop it before the device is freed. Errors: BAD_NIC (no descriptor), host. */
+/* In memory of the caller's; rn_device_watch_new of <runnel/device.h> is the same in its own. Stop it before the device is freed. Errors: BAD_NIC (no descriptor), host. */
 RN_MUST_USE int rn_device_watch_start(struct rn_device_watch *self, struct rn_loop *loop,
                                       struct rn_device *dev);
 /* A no-op when not started. */

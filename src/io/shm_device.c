@@ -48,27 +48,22 @@ static struct shm_device *of(const struct rn_device *dev)
     return rn_container_of(dev, struct shm_device, dev);
 }
 
+/*
+ * Sequentially consistent, all of them. Who goes to sleep says so and then looks once more; who sends moves its position and then
+ * looks whether the other sleeps: so either the one sees what the other did, or the other sees that it sleeps.
+ */
 static uint32_t load(struct rn_shm_word *word)
 {
-    return atomic_load_explicit(&word->v, memory_order_acquire);
+    return atomic_load(&word->v);
 }
 
 static void store(struct rn_shm_word *word, uint32_t value)
 {
-    atomic_store_explicit(&word->v, value, memory_order_release);
-}
-
-/* Says that we are going to sleep. The caller looks once more afterwards: sequentially consistent on both sides, so that
- * either we see what the other did, or it sees that we sleep. */
-static void fall_asleep(struct rn_shm_word *sleeps)
-{
-    atomic_store(&sleeps->v, 1);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_store(&word->v, value);
 }
 
 static void wake_if_asleep(const struct shm_device *shm, struct rn_shm_word *sleeps)
 {
-    atomic_thread_fence(memory_order_seq_cst);
     if (load(sleeps) != 0 && atomic_exchange(&sleeps->v, 0) != 0)
         (void)eventfd_write(shm->wakes_other, 1);
 }
@@ -101,7 +96,7 @@ static bool has_room(struct shm_device *shm, uint32_t bytes)
 
 static bool wait_for_room(struct shm_device *shm, uint32_t bytes)
 {
-    fall_asleep(&shm->out.shared->writer_sleeps);
+    store(&shm->out.shared->writer_sleeps, 1);
     shm->is_blocked = !has_room(shm, bytes) && !shm->dev.is_closed;
     return !shm->is_blocked && !shm->dev.is_closed;
 }
@@ -214,7 +209,7 @@ static uint32_t waiting_or_asleep(struct shm_device *shm)
     if (used != 0 || shm->dev.is_closed)
         return used;
     (void)eventfd_read(shm->wakes_us, &count);
-    fall_asleep(&shm->in.shared->reader_sleeps);
+    store(&shm->in.shared->reader_sleeps, 1);
     used = waiting(shm);
     if (used == 0 && load(&shm->in.shared->is_closed) != 0)
         used = waiting(shm); /* what came before the end */

@@ -132,7 +132,7 @@ static bool open_fq_codel(struct rig *r)
     return true;
 }
 
-static bool allow(void *arg, const struct rn_flow *flow)
+static bool allow(void *arg, const struct rn_pkt_flow *flow)
 {
     (void)arg;
     (void)flow;
