@@ -1,13 +1,16 @@
 /*
  * What the kernel's own work for a scan costs: every network namespace that a process lives in is entered once and asked
- * the questions of `runnel map`; the answers are thrown away. With "owners", the links of all descriptors are read
- * instead, which is the least that telling who holds a socket takes. Prints milliseconds. bench/map.py runs it.
+ * the questions that `runnel map` asks of every one (forwarding tables it asks only of bridges, sockets only where there
+ * are any); the answers are thrown away. With "owners", the links of all descriptors are read instead, which is the least
+ * that telling who holds a socket takes. Prints milliseconds. bench/map.py runs it.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/neighbour.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
@@ -130,9 +133,28 @@ static void ask_links(void)
     dump_route(fd, RTM_GETROUTE, sizeof(struct rtmsg), AF_UNSPEC);
     dump_route(fd, RTM_GETRULE, sizeof(struct rtmsg), AF_UNSPEC);
     dump_route(fd, RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC);
-    dump_route(fd, RTM_GETNEIGH, sizeof(struct ndmsg), AF_BRIDGE);
     dump_route(fd, RTM_GETNEXTHOP, sizeof(struct nhmsg), AF_UNSPEC);
     close(fd);
+}
+
+/* Nat chains and the names of older tables decide whether there are rules to read. */
+static void ask_rules(void)
+{
+    static const char *const names[] = { "/proc/self/net/ip_tables_names",
+                                         "/proc/self/net/ip6_tables_names" };
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    struct request r = { .head = { 0 } }; /* all families, all tables: an nfgenmsg of zeros */
+
+    if (fd < 0)
+        return;
+    dump(fd, &r, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, sizeof(struct nfgenmsg));
+    close(fd);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        fd = open(names[i], O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, answer, sizeof(answer)) < 0)
+            continue; /* this kernel has no such tables */
+        close(fd);
+    }
 }
 
 static void ask_namespace(const char *pid)
@@ -148,6 +170,7 @@ static void ask_namespace(const char *pid)
     if (fstat(fd, &st) == 0 && is_new(st.st_ino) && setns(fd, CLONE_NEWNET) == 0) {
         ask_links();
         ask_sockets();
+        ask_rules();
     }
     close(fd);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `runnel map --json` costs beside a bare probe that asks the kernel the same (bench/map.c).
 
-usage: map.py [--runnel FILE] [--namespaces N,N] [--rounds N] [--busy-ok]
+usage: map.py [--runnel FILE] [--namespaces N,N] [--scenes veth,tcp,owners] [--rounds N] [--busy-ok]
 
 Every namespace is joined by a veth pair to a bridge in a hub and holds one process; in a second scene also a listening
 and an established TCP connection. A third scene holds 15 000 sockets in 15 processes. Processor time is of all
@@ -22,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 BUSY = 0.15
 OWNERS, SOCKETS_EACH = 15, 1000
 
@@ -30,6 +31,7 @@ def parse_arguments():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runnel", default=str(ROOT / "build" / "runnel"))
     options.add_argument("--namespaces", default="100,500")
+    options.add_argument("--scenes", default="veth,tcp,owners")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--busy-ok", action="store_true", help="measure although others use this machine")
     return options.parse_args()
@@ -49,6 +51,9 @@ def spawn(prepare):
     pid = os.fork()
     if pid == 0:
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends us in its own time
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # and no namespace outlives even a killed bench
             os.close(reader)
             kept = prepare()
             os.close(writer)
@@ -79,21 +84,24 @@ def batch(pid, lines):
                    text=True, check=True)
 
 
-def make_namespaces(count, has_tcp):
-    pids = [spawn(namespace(has_tcp)) for _ in range(count)]
+def make_namespaces(pids, count, has_tcp):
+    """Adds to @pids as it goes, so that whoever is interrupted knows whom to end."""
     hub = spawn(namespace(False))
+    pids.append(hub)
+    for _ in range(count):
+        pids.append(spawn(namespace(has_tcp)))
     lines = ["link add br0 type bridge", "link set br0 up"]
-    for i, pid in enumerate(pids):
+    for i, pid in enumerate(pids[1:]):
         lines += [f"link add v{i} type veth peer name eth0 netns {pid}", f"link set v{i} master br0 up"]
     batch(hub, lines)
-    for i, pid in enumerate(pids):
+    for i, pid in enumerate(pids[1:]):
         batch(pid, [f"addr add 10.1.{i // 250}.{i % 250 + 1}/16 dev eth0", "link set eth0 up"])
     time.sleep(2.5)  # duplicate address detection is over: addresses stand still
-    return pids + [hub]
 
 
-def make_owners():
-    return [spawn(lambda: [socket.socket(socket.AF_UNIX) for _ in range(SOCKETS_EACH)]) for _ in range(OWNERS)]
+def make_owners(pids):
+    for _ in range(OWNERS):
+        pids.append(spawn(lambda: [socket.socket(socket.AF_UNIX) for _ in range(SOCKETS_EACH)]))
 
 
 def end(pids):
@@ -156,8 +164,9 @@ def busy_share():
 
 def measure_namespaces(options, probe, count, has_tcp):
     command = [options.runnel, "map", "--json"]
-    pids = make_namespaces(count, has_tcp)
+    pids = []
     try:
+        make_namespaces(pids, count, has_tcp)
         found = medians(options, {"runnel": command, "probe": [probe]})
         memory = run(command, wants_memory=True)[2]
     finally:
@@ -172,8 +181,9 @@ def measure_namespaces(options, probe, count, has_tcp):
 def measure_owners(options, probe):
     command = [options.runnel, "map", "--json"]
     idle = medians(options, {"runnel": command, "probe": [probe, "owners"]})
-    pids = make_owners()
+    pids = []
     try:
+        make_owners(pids)
         full = medians(options, {"runnel": command, "probe": [probe, "owners"]})
     finally:
         end(pids)
@@ -182,8 +192,14 @@ def measure_owners(options, probe):
           f"a readlink loop {least:.1f}, {ours / max(least, 1):.1f} times")
 
 
+def interrupted(number, _):
+    sys.exit(128 + number)  # through the finally of whatever scene stands
+
+
 def main():
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGINT, interrupted)
     share = busy_share()
     if share > BUSY:
         print(f"map: {share:.0%} of this machine is in use by others; wall times mean little", file=sys.stderr)
@@ -191,10 +207,13 @@ def main():
             sys.exit("hint: wait, or say --busy-ok")
     with tempfile.TemporaryDirectory() as folder:
         probe = build_probe(folder)
+        scenes = options.scenes.split(",")
         for count in map(int, options.namespaces.split(",")):
-            for has_tcp in (False, True):
-                measure_namespaces(options, probe, count, has_tcp)
-        measure_owners(options, probe)
+            for scene in ("veth", "tcp"):
+                if scene in scenes:
+                    measure_namespaces(options, probe, count, scene == "tcp")
+        if "owners" in scenes:
+            measure_owners(options, probe)
 
 
 if __name__ == "__main__":
