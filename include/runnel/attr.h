@@ -21,6 +21,16 @@
 #define RN_UNLIKELY(x) (x)
 #endif
 
+/* A large buffer that is written before it is read: not zeroed, as the build asks of all others. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define RN_UNSET __attribute__((uninitialized))
+#endif
+#endif
+#if !defined(RN_UNSET)
+#define RN_UNSET
+#endif
+
 /* Memory that lies on a free list of ours is hidden from a program under AddressSanitizer, so that a packet used after
  * it was freed is found as any freed memory would be. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -25,8 +25,7 @@ static const struct {
     { CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "bind mounts inside mount namespaces without a process" },
     { CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
       "files in containers that only their owner may read" },
-    { CAP_NET_ADMIN, "CAP_NET_ADMIN",
-      "forwarded ports (nf_tables), and which namespace is which peer's" },
+    { CAP_NET_ADMIN, "CAP_NET_ADMIN", "forwarded ports (nf_tables)" },
 };
 
 bool rn_broker_has_cap(const struct rn_broker *b, unsigned cap)
@@ -114,6 +113,7 @@ static void fini(struct rn_broker *b)
     if (b->progress != NULL && b->progress != MAP_FAILED)
         munmap(b->progress, sizeof(*b->progress));
     rn_known_socks_fini(b);
+    rn_far_links_fini(b);
     rn_dump_writer_fini(&b->out);
     rn_arena_free(&b->arena);
 }
@@ -216,6 +216,7 @@ int rn_broker_run(int out_fd, const struct rn_broker_options *options)
     tell_missing_caps(&b);
     rn_find_processes(&b);
     rn_known_socks_init(&b);
+    rn_far_links_init(&b);
     rn_find_binds(&b);
     rn_tell_netns(&b, 0);
     n_known = b.n_netns;

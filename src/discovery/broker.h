@@ -50,15 +50,44 @@ enum rn_helper {
 
 struct rn_found_process {
     uint32_t pid, ppid;
-    uint64_t net_ino, mnt_ino;
+    uint64_t net_ino, mnt_ino, uts_ino;
     uint8_t engine; /* enum rn_map_engine_kind by the program's name; RN_ENGINE_OTHER: none */
     uint8_t helper; /* enum rn_helper */
     bool is_kernel_thread;
 };
 
+/* Inodes of a process's other namespaces; 0: not readable. */
+struct rn_found_inos {
+    uint64_t mnt, uts, pid, user;
+};
+
 struct rn_found_sock {
     uint64_t ino;
     uint32_t pid, fd;
+};
+
+/* A link that knows its other half by an index in the namespace that .seq numbers .nsid. */
+struct rn_far_link {
+    uint32_t seq;
+    int32_t nsid;
+    uint32_t index;
+    uint32_t peer;   /* 0 with .index 0: a number that no link uses */
+    uint32_t target; /* seq + 1 of the namespace meant; 0: not known */
+    bool is_pair;    /* of a kind whose halves point at each other */
+};
+
+#define RN_FAR_LINKS_MAX 262144u
+
+struct rn_far_table {
+    uint32_t n;
+    uint32_t n_asked;
+    bool is_full;
+    struct rn_far_link links[RN_FAR_LINKS_MAX];
+};
+
+struct rn_far_links { /* of one namespace, by number and index */
+    struct rn_far_link *links;
+    size_t n;
 };
 
 /* Shared between a supervisor and its child. */
@@ -86,7 +115,8 @@ struct rn_broker {
     struct rn_freezer freezer;
     uint64_t nsfs_dev;
     uint64_t self_net_ino, self_mnt_ino, self_user_ino;
-    uint64_t caps; /* effective */
+    struct rn_found_inos kernel_inos; /* all kernel threads share kthreadd's */
+    uint64_t caps;                    /* effective */
     struct rn_found_netns *netns;
     size_t n_netns;
     uint32_t *netns_slots; /* open addressing by inode; index + 1 */
@@ -99,8 +129,9 @@ struct rn_broker {
     size_t n_socks;
     uint32_t *known_socks; /* shared memory, see known_socks.c */
     size_t n_known_slots;
-    uint32_t n_ns_refused;  /* processes whose namespaces could not be read */
-    uint32_t n_fds_refused; /* ... whose descriptors could not be read */
+    struct rn_far_table *far; /* shared memory, see far_links.c; NULL: there was none to have */
+    uint32_t n_ns_refused;    /* processes whose namespaces could not be read */
+    uint32_t n_fds_refused;   /* ... whose descriptors could not be read */
 };
 
 /* Runs a whole scan, writing the stream into @out_fd (borrows). Call it in a process made for it. */
@@ -126,6 +157,17 @@ void rn_known_socks_init(struct rn_broker *b);
 void rn_known_socks_fini(struct rn_broker *b);
 void rn_known_socks_add(struct rn_broker *b, uint32_t ino);
 bool rn_known_socks_has(const struct rn_broker *b, uint64_t ino);
+
+/* Links that lead elsewhere, as visits meet them. */
+void rn_far_links_init(struct rn_broker *b);
+void rn_far_links_fini(struct rn_broker *b);
+void rn_far_links_add(struct rn_broker *b, const struct rn_far_link *link);
+/* How many there are; going back to an earlier count forgets what came later. */
+uint32_t rn_far_links_count(const struct rn_broker *b);
+void rn_far_links_rewind(struct rn_broker *b, uint32_t count);
+/* By namespace, number, index: from then on rn_far_links_of() finds them. */
+void rn_far_links_sort(struct rn_broker *b);
+struct rn_far_links rn_far_links_of(const struct rn_broker *b, uint32_t seq);
 
 /* The namespace @ino, added if it is new. NULL without memory. */
 struct rn_found_netns *rn_found_netns(struct rn_broker *b, uint64_t ino);

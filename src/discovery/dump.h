@@ -31,6 +31,7 @@
  *   FORWARD  seq:u32 origin:u8 family:u8 proto:u8 hooks:u8 is_conditional:u8 bits:u8 addr[16] to[16] ports:u32
  *            to_ports:u32 proxy_pid:u32 iif:text to_seq:u32        in redacted streams, instead of rules; ports are
  *                                                                  from << 16 | to
+ *   NSID     seq:u32 nsid:u32 of:u32                               in the namespace .seq this number means .of
  */
 #include "base/view.h"
 
@@ -61,6 +62,7 @@ enum rn_dump_type {
     RN_DUMP_NOTE,
     RN_DUMP_END,
     RN_DUMP_FORWARD,
+    RN_DUMP_NSID,
 };
 
 enum rn_dump_table {
@@ -71,7 +73,7 @@ enum rn_dump_table {
     RN_TABLE_NEIGH,
     RN_TABLE_FDB,
     RN_TABLE_NEXTHOP,
-    RN_TABLE_NSID, /* asked in the hub with NETNSA_TARGET_NSID: NETNSA_CURRENT_NSID is the seq of the other */
+    RN_TABLE_NSID, /* of older streams: NETNSA_CURRENT_NSID is the seq of the other */
     RN_TABLE_TCP,
     RN_TABLE_UDP,
     RN_TABLE_UDPLITE,
@@ -92,7 +94,8 @@ enum rn_dump_table {
 };
 
 enum rn_dump_file {
-    RN_FILE_UTS_HOSTNAME = 1, /* no file: gethostname() in its UTS namespace */
+    RN_FILE_UTS_HOSTNAME =
+        1, /* no file: gethostname() in its UTS namespace, which speaks for all in there */
     RN_FILE_HOSTNAME,
     RN_FILE_HOSTS,
     RN_FILE_RESOLV_CONF,

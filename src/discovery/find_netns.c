@@ -25,6 +25,7 @@ struct visit {
     int fd_dir; /* /proc/<pid>/fd; -1 unless open */
     uint32_t pid;
     uint64_t net_ino;
+    struct rn_found_inos inos;
     size_t first_sock;
 };
 
@@ -251,7 +252,7 @@ static void read_fds(struct visit *v)
 
 static void put_cmdline(struct visit *v)
 {
-    uint8_t text[CMDLINE_BYTES];
+    RN_UNSET uint8_t text[CMDLINE_BYTES];
     int got = rn_proc_read_piece(v->dir_fd, "cmdline", text, sizeof(text));
     size_t len = got > 0 ? (size_t)got : 0;
     const uint8_t *nul = memchr(text, 0, len);
@@ -285,7 +286,7 @@ static uint8_t helper_of(struct rn_view comm)
     return rn_view_is(comm, "containerd") ? RN_HELPER_CNI : RN_HELPER_NONE;
 }
 
-static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint64_t mnt_ino)
+static void keep_process(struct visit *v, const struct rn_proc_stat *stat)
 {
     struct rn_broker *b = v->b;
     struct rn_found_process *grown =
@@ -298,7 +299,8 @@ static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint6
         .pid = v->pid,
         .ppid = stat->ppid,
         .net_ino = v->net_ino,
-        .mnt_ino = mnt_ino,
+        .mnt_ino = v->inos.mnt,
+        .uts_ino = v->inos.uts,
         .engine = engine_of(stat->comm),
         .helper = helper_of(stat->comm),
         .is_kernel_thread = stat->flags & RN_PROC_PF_KTHREAD,
@@ -306,30 +308,49 @@ static void keep_process(struct visit *v, const struct rn_proc_stat *stat, uint6
     if (v->net_ino != 0)
         rn_found_add_ref(b, v->net_ino,
                          &(struct rn_found_ref){ .found_by = RN_FOUND_PROCESS, .pid = v->pid });
-    if (mnt_ino != 0)
-        add_mntns(b, mnt_ino, v->pid);
+    if (v->inos.mnt != 0)
+        add_mntns(b, v->inos.mnt, v->pid);
 }
 
-static void tell_process(struct visit *v, struct rn_view stat, uint64_t mnt_ino)
+static void tell_process(struct visit *v, struct rn_view stat, bool is_kernel_thread)
 {
     struct rn_dump_writer *out = &v->b->out;
-    uint8_t buf[CGROUP_BYTES];
-    int len = rn_proc_read_piece(v->dir_fd, "cgroup", buf, sizeof(buf));
+    RN_UNSET uint8_t buf[CGROUP_BYTES];
+    int len = is_kernel_thread ? 0 : rn_proc_read_piece(v->dir_fd, "cgroup", buf, sizeof(buf));
     struct rn_view cgroup = rn_view_of(buf, len > 0 ? (size_t)len : 0);
 
     rn_dump_begin(out, RN_DUMP_PROCESS, 0);
     rn_dump_u32(out, v->pid);
     rn_dump_u64(out, v->net_ino != 0 ? v->b->nsfs_dev : 0);
     rn_dump_u64(out, v->net_ino);
-    rn_dump_u64(out, ns_ino(v, "ns/pid"));
-    rn_dump_u64(out, mnt_ino);
-    rn_dump_u64(out, ns_ino(v, "ns/uts"));
-    rn_dump_u64(out, ns_ino(v, "ns/user"));
+    rn_dump_u64(out, v->inos.pid);
+    rn_dump_u64(out, v->inos.mnt);
+    rn_dump_u64(out, v->inos.uts);
+    rn_dump_u64(out, v->inos.user);
     rn_dump_u32(out, rn_freezer_holds(&v->b->freezer, cgroup) ? RN_DUMP_PROCESS_IS_FROZEN : 0);
     rn_dump_text(out, stat);
     rn_dump_text(out, cgroup);
-    put_cmdline(v);
+    if (is_kernel_thread)
+        rn_dump_text(out, rn_view_of("", 0)); /* it was given no arguments */
+    else
+        put_cmdline(v);
     rn_dump_end(out);
+}
+
+static void read_inos(struct visit *v, bool is_kernel_thread)
+{
+    struct rn_found_inos *kernel = &v->b->kernel_inos;
+
+    if (is_kernel_thread && kernel->mnt != 0) {
+        v->inos = *kernel;
+        return;
+    }
+    v->inos = (struct rn_found_inos){ .mnt = ns_ino(v, "ns/mnt"),
+                                      .uts = ns_ino(v, "ns/uts"),
+                                      .pid = ns_ino(v, "ns/pid"),
+                                      .user = ns_ino(v, "ns/user") };
+    if (is_kernel_thread)
+        *kernel = v->inos;
 }
 
 static void read_process(struct visit *v)
@@ -337,7 +358,6 @@ static void read_process(struct visit *v)
     uint8_t text[STAT_BYTES];
     struct rn_proc_stat stat;
     int len = rn_proc_read_piece(v->dir_fd, "stat", text, sizeof(text));
-    uint64_t mnt_ino;
     int err;
 
     if (len < 0 || rn_proc_stat_parse(rn_view_of(text, (size_t)len), &stat) < 0)
@@ -349,9 +369,9 @@ static void read_process(struct visit *v)
         v->b->n_ns_refused++;
     else if (err < 0)
         return; /* it ended */
-    mnt_ino = ns_ino(v, "ns/mnt");
-    keep_process(v, &stat, mnt_ino);
-    tell_process(v, rn_view_of(text, (size_t)len), mnt_ino);
+    read_inos(v, stat.flags & RN_PROC_PF_KTHREAD);
+    keep_process(v, &stat);
+    tell_process(v, rn_view_of(text, (size_t)len), stat.flags & RN_PROC_PF_KTHREAD);
     if (err < 0 || stat.flags & RN_PROC_PF_KTHREAD)
         return;
     if (stat.n_threads > 1)

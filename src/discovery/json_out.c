@@ -5,8 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define REPLACEMENT   0xfffdu
-#define KEY_MAX_BYTES 64u
+#define REPLACEMENT 0xfffdu
 
 static void put_unit(struct rn_out *out, uint32_t unit)
 {
@@ -44,8 +43,14 @@ static size_t n_plain(const char *text)
 
 static void put_quoted(struct rn_out *out, const char *text)
 {
-    if (*text == '\0') {
-        rn_out_strn(out, "\"\"", 2);
+    size_t plain = n_plain(text);
+    char *room = text[plain] == '\0' ? rn_out_room(out, plain + 2) : NULL;
+
+    if (room != NULL) {
+        room[0] = '"';
+        memcpy(room + 1, text, plain);
+        room[plain + 1] = '"';
+        rn_out_took(out, plain + 2);
         return;
     }
     rn_out_char(out, '"');
@@ -70,20 +75,22 @@ static void new_line(struct rn_json *j)
 /* ,"key": in one piece where nothing is to be made pretty. */
 static void put_key(struct rn_json *j, const char *key)
 {
-    char piece[KEY_MAX_BYTES + 8];
-    size_t len = strnlen(key, KEY_MAX_BYTES);
+    size_t len = strlen(key);
+    char *room = rn_out_room(j->out, len + 5); /* comma, quotes, colon, blank */
     size_t at = 0;
 
+    if (room == NULL)
+        return;
     if (j->has_item && !j->is_pretty)
-        piece[at++] = ',';
-    piece[at++] = '"';
-    memcpy(piece + at, key, len);
+        room[at++] = ',';
+    room[at++] = '"';
+    memcpy(room + at, key, len);
     at += len;
-    piece[at++] = '"';
-    piece[at++] = ':';
+    room[at++] = '"';
+    room[at++] = ':';
     if (j->is_pretty)
-        piece[at++] = ' ';
-    rn_out_strn(j->out, piece, at);
+        room[at++] = ' ';
+    rn_out_took(j->out, at);
 }
 
 static void start(struct rn_json *j, const char *key)

@@ -425,6 +425,9 @@ void rn_load_frame(struct rn_load *l, const struct rn_dump_frame *frame)
     case RN_DUMP_FORWARD:
         load_forward(l, frame->payload);
         break;
+    case RN_DUMP_NSID:
+        rn_load_nsid_of(l, frame->payload);
+        break;
     case RN_DUMP_END:
         l->is_ended = true;
         break;

@@ -76,6 +76,7 @@ void rn_load_rule(struct rn_load *l, struct rn_view payload);
 void rn_load_neigh(struct rn_load *l, struct rn_view payload);
 void rn_load_nexthop(struct rn_load *l, struct rn_view payload);
 void rn_load_nsid(struct rn_load *l, struct rn_view payload);
+void rn_load_nsid_of(struct rn_load *l, struct rn_view payload);
 void rn_load_inet(struct rn_load *l, enum rn_map_proto proto, struct rn_view payload);
 void rn_load_unix(struct rn_load *l, struct rn_view payload);
 void rn_load_packet(struct rn_load *l, struct rn_view payload);

@@ -240,6 +240,60 @@ static void test_a_veth_of_an_old_kernel_without_its_link_has_a_peer_of_equal_in
     end(&m);
 }
 
+static void load(struct machine *m, enum rn_dump_type type, const struct rn_writer *w)
+{
+    const struct rn_dump_frame frame = { .type = (uint16_t)type,
+                                         .payload = rn_view_of(w->start, w->len) };
+
+    rn_load_frame(&m->load, &frame);
+}
+
+static void tell_netns(struct machine *m, uint32_t seq)
+{
+    uint8_t bytes[20];
+    struct rn_writer w = rn_writer_of(bytes, sizeof(bytes));
+
+    rn_write_be32(&w, seq);
+    rn_write_be64(&w, 4);
+    rn_write_be64(&w, 2000 + seq);
+    load(m, RN_DUMP_NETNS, &w);
+}
+
+static void tell_nsid(struct machine *m, uint32_t seq, uint32_t nsid, uint32_t of)
+{
+    uint8_t bytes[12];
+    struct rn_writer w = rn_writer_of(bytes, sizeof(bytes));
+
+    rn_write_be32(&w, seq);
+    rn_write_be32(&w, nsid);
+    rn_write_be32(&w, of);
+    load(m, RN_DUMP_NSID, &w);
+}
+
+static void test_a_number_means_a_namespace_where_it_was_given_and_nonsense_means_none(void **state)
+{
+    struct machine m;
+    struct rn_map_netns *first;
+
+    (void)state;
+    begin(&m);
+    tell_netns(&m, 0);
+    tell_netns(&m, 1);
+    tell_nsid(&m, 0, 7, 1);
+    tell_nsid(&m, 0, 0xffffffff, 1); /* no number is negative */
+    tell_nsid(&m, 5, 7, 1);
+    tell_nsid(&m, 0, 8, 5);
+    rn_join(&m.load);
+
+    first = m.load.by_seq[0];
+    assert_int_equal(first->n_nsids, 1);
+    assert_int_equal(first->nsids[0].nsid, 7);
+    assert_ptr_equal(first->nsids[0].netns, m.load.by_seq[1]);
+    assert_int_equal(m.load.by_seq[1]->n_nsids, 0);
+    assert_int_equal(m.load.n_malformed, 2);
+    end(&m);
+}
+
 static void tell_driver(struct machine *m, uint32_t index, const char *bus, const char *pf_bus)
 {
     struct ethtool_drvinfo info = { .driver = "card" };
@@ -308,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_ipvlan_vrf_and_geneve_keep_what_makes_them),
         cmocka_unit_test(test_a_kind_nobody_knows_keeps_its_name),
         cmocka_unit_test(test_a_veth_of_an_old_kernel_without_its_link_has_a_peer_of_equal_index),
+        cmocka_unit_test(
+            test_a_number_means_a_namespace_where_it_was_given_and_nonsense_means_none),
         cmocka_unit_test(test_a_virtual_function_finds_its_physical_one_by_bus_address),
         cmocka_unit_test(test_links_that_name_themselves_or_each_other_do_not_hang),
     };

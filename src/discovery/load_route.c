@@ -205,10 +205,34 @@ void rn_load_nexthop(struct rn_load *l, struct rn_view payload)
     keep_group(l, &from, n);
 }
 
+static void keep_nsid(struct rn_load *l, const struct rn_fact_nsid *fact)
+{
+    struct rn_fact_nsid *grown =
+        rn_arena_room(&l->map->arena, l->nsids, l->n_nsids, sizeof(*grown));
+
+    if (grown == NULL)
+        return;
+    l->nsids = grown;
+    l->nsids[l->n_nsids++] = *fact;
+}
+
+void rn_load_nsid_of(struct rn_load *l, struct rn_view payload)
+{
+    struct rn_reader r = rn_reader_of(payload);
+    uint32_t seq = rn_read_be32(&r);
+    uint32_t nsid = rn_read_be32(&r);
+    uint32_t of = rn_read_be32(&r);
+
+    if (r.short_read || seq >= l->n_seq || nsid > INT32_MAX) {
+        l->n_malformed++;
+        return;
+    }
+    keep_nsid(l, &(struct rn_fact_nsid){ l->by_seq[seq], (int32_t)nsid, of });
+}
+
 void rn_load_nsid(struct rn_load *l, struct rn_view payload)
 {
     struct rn_view tb[NETNSA_MAX + 1];
-    struct rn_fact_nsid *grown;
     struct rn_view head;
 
     if (!rn_nlmsg_take_header(&payload, sizeof(struct rtgenmsg), &head)) {
@@ -219,13 +243,6 @@ void rn_load_nsid(struct rn_load *l, struct rn_view payload)
     if (!rn_nl_has(tb[NETNSA_NSID]) || rn_nl_i32(tb[NETNSA_CURRENT_NSID]) < 0 ||
         !rn_nl_has(tb[NETNSA_CURRENT_NSID]))
         return; /* a namespace that nobody found */
-    grown = rn_arena_room(&l->map->arena, l->nsids, l->n_nsids, sizeof(*grown));
-    if (grown == NULL)
-        return;
-    l->nsids = grown;
-    l->nsids[l->n_nsids++] = (struct rn_fact_nsid){
-        .netns = l->current,
-        .nsid = rn_nl_i32(tb[NETNSA_NSID]),
-        .seq = rn_nl_u32(tb[NETNSA_CURRENT_NSID]),
-    };
+    keep_nsid(l, &(struct rn_fact_nsid){ l->current, rn_nl_i32(tb[NETNSA_NSID]),
+                                         rn_nl_u32(tb[NETNSA_CURRENT_NSID]) });
 }

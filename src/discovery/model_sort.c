@@ -132,16 +132,10 @@ static int state_rank(const struct rn_map_sock *s)
     return s->state;
 }
 
-static int cmp_sock(const void *pa, const void *pb)
+/* By address: most sockets of a machine differ before. */
+static int cmp_inet_sock(const struct rn_map_sock *a, const struct rn_map_sock *b)
 {
-    const struct rn_map_sock *a = pa;
-    const struct rn_map_sock *b = pb;
     const int by[] = {
-        CMP(a->family == RN_FAMILY_NONE, b->family == RN_FAMILY_NONE),
-        CMP(a->local_port, b->local_port),
-        CMP(a->proto, b->proto),
-        CMP(state_rank(a), state_rank(b)),
-        CMP(a->family, b->family),
         rn_addr_cmp(a->local, b->local),
         rn_addr_cmp(a->remote, b->remote),
         CMP(a->remote_port, b->remote_port),
@@ -151,6 +145,35 @@ static int cmp_sock(const void *pa, const void *pb)
     };
 
     return first_of(by, RN_ARRAY_LEN(by));
+}
+
+static int cmp_local_sock(const struct rn_map_sock *a, const struct rn_map_sock *b)
+{
+    const int by[] = {
+        strcmp(a->path, b->path),
+        CMP(a->inode, b->inode),
+        CMP(a->cookie, b->cookie),
+    };
+
+    return first_of(by, RN_ARRAY_LEN(by));
+}
+
+static int cmp_sock(const void *pa, const void *pb)
+{
+    const struct rn_map_sock *a = pa;
+    const struct rn_map_sock *b = pb;
+    const int by_kind[] = {
+        CMP(a->family == RN_FAMILY_NONE, b->family == RN_FAMILY_NONE),
+        CMP(a->local_port, b->local_port),
+        CMP(a->proto, b->proto),
+        CMP(state_rank(a), state_rank(b)),
+        CMP(a->family, b->family),
+    };
+    int order = first_of(by_kind, RN_ARRAY_LEN(by_kind));
+
+    if (order != 0)
+        return order;
+    return a->family == RN_FAMILY_NONE ? cmp_local_sock(a, b) : cmp_inet_sock(a, b);
 }
 
 static int cmp_fwd(const void *pa, const void *pb)
@@ -285,10 +308,17 @@ static int cmp_label(const void *pa, const void *pb)
     return strcmp(a->key, b->key);
 }
 
+/* What the kernel dumps is mostly in order already. */
 static void sort(void *items, size_t n, size_t item_bytes, int (*cmp)(const void *, const void *))
 {
-    if (n > 1)
-        qsort(items, n, item_bytes, cmp);
+    const uint8_t *at = items;
+
+    for (size_t i = 1; i < n; i++, at += item_bytes) {
+        if (cmp(at, at + item_bytes) > 0) {
+            qsort(items, n, item_bytes, cmp);
+            return;
+        }
+    }
 }
 
 /* After sorting, the addresses of a link are neighbours: its slice starts at the first. */

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLUSH_AT_BYTES ((size_t)64 << 10)
-
-static bool grow(struct rn_out *out, size_t more)
+/* With one byte more for the NUL. */
+bool rn_out_grow(struct rn_out *out, size_t more)
 {
     size_t cap = out->cap != 0 ? out->cap : 1024;
     char *grown;
@@ -31,13 +30,7 @@ static bool grow(struct rn_out *out, size_t more)
     return true;
 }
 
-/* With one byte more for the NUL. */
-static inline bool has_room(struct rn_out *out, size_t more)
-{
-    return out->err == 0 && (out->cap - out->len > more || grow(out, more));
-}
-
-static void flush_file(struct rn_out *out)
+void rn_out_spill(struct rn_out *out)
 {
     if (out->file == NULL || out->len == 0 || out->err < 0)
         return;
@@ -49,13 +42,12 @@ static void flush_file(struct rn_out *out)
 
 void rn_out_strn(struct rn_out *out, const char *s, size_t n)
 {
-    if (!has_room(out, n))
+    char *room = rn_out_room(out, n);
+
+    if (room == NULL)
         return;
-    memcpy(out->buf + out->len, s, n);
-    out->len += n;
-    out->buf[out->len] = '\0';
-    if (out->len >= FLUSH_AT_BYTES)
-        flush_file(out);
+    memcpy(room, s, n);
+    rn_out_took(out, n);
 }
 
 void rn_out_str(struct rn_out *out, const char *s)
@@ -65,7 +57,12 @@ void rn_out_str(struct rn_out *out, const char *s)
 
 void rn_out_char(struct rn_out *out, char c)
 {
-    rn_out_strn(out, &c, 1);
+    char *room = rn_out_room(out, 1);
+
+    if (room == NULL)
+        return;
+    *room = c;
+    rn_out_took(out, 1);
 }
 
 /* Digits are most of a drawing for programs: printf's machinery would be most of its cost. */
@@ -104,7 +101,7 @@ void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
         rn_out_strn(out, text, (size_t)n);
         return;
     }
-    if (!has_room(out, (size_t)n))
+    if (rn_out_room(out, (size_t)n) == NULL)
         return;
     va_start(args, fmt);
     (void)vsnprintf(out->buf + out->len, out->cap - out->len, fmt, args);
@@ -114,7 +111,7 @@ void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
 
 int rn_out_flush(struct rn_out *out)
 {
-    flush_file(out);
+    rn_out_spill(out);
     return out->err;
 }
 

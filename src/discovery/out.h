@@ -13,6 +13,28 @@ struct rn_out {
     int err; /* the first failure: NOMEM or host */
 };
 
+#define RN_OUT_FLUSH_BYTES ((size_t)64 << 10)
+
+/* What the two below do when they cannot do it at once. */
+bool rn_out_grow(struct rn_out *out, size_t n);
+void rn_out_spill(struct rn_out *out);
+
+/* Where @n bytes may be written, to be followed by rn_out_took() of how many were; NULL: there is no room. */
+static inline char *rn_out_room(struct rn_out *out, size_t n)
+{
+    if (out->err != 0 || (out->cap - out->len <= n && !rn_out_grow(out, n)))
+        return NULL;
+    return out->buf + out->len;
+}
+
+static inline void rn_out_took(struct rn_out *out, size_t n)
+{
+    out->len += n;
+    out->buf[out->len] = '\0';
+    if (out->len >= RN_OUT_FLUSH_BYTES)
+        rn_out_spill(out);
+}
+
 /* Zero is a valid memory sink: `struct rn_out out = { 0 };` */
 void rn_out_strn(struct rn_out *out, const char *s, size_t n);
 void rn_out_str(struct rn_out *out, const char *s);

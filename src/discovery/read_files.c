@@ -39,6 +39,10 @@ struct views {
 
 static struct views views; /* one per child; starts empty in each */
 
+/* UTS namespaces whose host name was told; likewise. */
+static uint64_t *told_uts;
+static size_t n_told_uts;
+
 static const struct rn_found_process *find(const struct rn_broker *b, uint32_t pid)
 {
     size_t lo = 0;
@@ -145,17 +149,21 @@ static uint32_t seen_as(struct rn_broker *b, uint64_t mnt_ino, const struct stat
     return 0;
 }
 
+static void note_root(struct rn_broker *b, uint32_t pid, int error)
+{
+    if (error != ENOENT && error != ESRCH)
+        note_file(b, pid, "/", rn_err_from_errno(error));
+}
+
+/* Most tenants of a machine see the same files: looking at their root is enough to know. */
 static void tell_root(struct rn_broker *b, const struct rn_found_process *p, int dir_fd)
 {
-    int root = openat(dir_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
     uint32_t other;
+    int root;
 
-    if (root < 0 || fstat(root, &st) < 0) {
-        if (errno != ENOENT && errno != ESRCH)
-            note_file(b, p->pid, "/", rn_err_from_errno(errno));
-        if (root >= 0)
-            close(root);
+    if (fstatat(dir_fd, "root", &st, 0) < 0) {
+        note_root(b, p->pid, errno);
         return;
     }
     other = seen_as(b, p->mnt_ino, &st, p->pid);
@@ -163,16 +171,21 @@ static void tell_root(struct rn_broker *b, const struct rn_found_process *p, int
         begin_file(b, p->pid, RN_FILE_SAME_AS, 0);
         rn_dump_u32(&b->out, other);
         rn_dump_end(&b->out);
-    } else {
-        tell_dns_files(b, p->pid, root);
+        return;
     }
+    root = openat(dir_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) {
+        note_root(b, p->pid, errno);
+        return;
+    }
+    tell_dns_files(b, p->pid, root);
     close(root);
 }
 
 static void tell_status(struct rn_broker *b, uint32_t pid, int dir_fd)
 {
-    uint8_t text[8192];
-    int len = rn_proc_read(dir_fd, "status", text, sizeof(text));
+    RN_UNSET uint8_t text[8192];
+    int len = rn_proc_read_piece(dir_fd, "status", text, sizeof(text));
 
     if (len <= 0)
         return;
@@ -181,7 +194,24 @@ static void tell_status(struct rn_broker *b, uint32_t pid, int dir_fd)
     rn_dump_end(&b->out);
 }
 
-/* The child need not come back from another UTS namespace: each tenant's is entered from the one before. */
+/* Whether nobody's host name of the UTS namespace @ino was told yet; from now on it is. */
+static bool is_new_uts(struct rn_broker *b, uint64_t ino)
+{
+    uint64_t *grown;
+
+    for (size_t i = 0; ino != 0 && i < n_told_uts; i++) {
+        if (told_uts[i] == ino)
+            return false;
+    }
+    grown = rn_arena_room(&b->arena, told_uts, n_told_uts, sizeof(*grown));
+    if (grown != NULL) {
+        told_uts = grown;
+        told_uts[n_told_uts++] = ino;
+    }
+    return true;
+}
+
+/* The child need not come back from another UTS namespace: each is entered from the one before. */
 static void tell_hostname(struct rn_broker *b, uint32_t pid, int dir_fd)
 {
     char name[256];
@@ -209,7 +239,8 @@ static void item(struct rn_broker *b, size_t i)
     if (dir_fd < 0)
         return; /* it has ended */
     tell_status(b, p->pid, dir_fd);
-    tell_hostname(b, p->pid, dir_fd);
+    if (is_new_uts(b, p->uts_ino))
+        tell_hostname(b, p->pid, dir_fd);
     tell_root(b, p, dir_fd);
     close(dir_fd);
 }

@@ -28,7 +28,8 @@
 struct copy {
     struct rn_visit *v;
     const struct rn_visit_ask *ask;
-    size_t start; /* of this answer in the writer */
+    size_t start;   /* of this answer in the writer */
+    uint32_t n_far; /* links that lead elsewhere, before it */
 };
 
 static int on_datagram(struct rn_view bytes, void *arg)
@@ -55,11 +56,12 @@ static void on_restart(void *arg)
     struct copy *c = arg;
 
     rn_dump_rewind(&c->v->b->out, c->start);
+    rn_far_links_rewind(c->v->b, c->n_far);
 }
 
 int rn_visit_dump(struct rn_visit *v, const struct rn_visit_ask *ask)
 {
-    struct copy c = { v, ask, v->b->out.len };
+    struct copy c = { v, ask, v->b->out.len, rn_far_links_count(v->b) };
     struct rn_nl_raw_sink sink = { on_datagram, on_restart, &c };
 
     return rn_nl_dump_raw(ask->nl, ask->msg, &sink);
@@ -78,23 +80,20 @@ void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *ne
 
 /* ---- rtnetlink ---- */
 
-static struct rn_view kind_of(struct rn_view linkinfo)
+static bool is_one_of(struct rn_view kind, const char *const *kinds, size_t n)
 {
-    struct rn_view tb[IFLA_INFO_KIND + 1];
-
-    rn_nlattr_table(linkinfo, tb, IFLA_INFO_KIND);
-    return rn_nl_str(tb[IFLA_INFO_KIND]);
+    for (size_t i = 0; i < n; i++) {
+        if (rn_view_is(kind, kinds[i]))
+            return true;
+    }
+    return false;
 }
 
 static bool keeps_fdb(struct rn_view kind)
 {
     static const char *const kinds[] = { "bridge", "vxlan", "macvlan", "macvtap" };
 
-    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
-        if (rn_view_is(kind, kinds[i]))
-            return true;
-    }
-    return false;
+    return is_one_of(kind, kinds, RN_ARRAY_LEN(kinds));
 }
 
 /* Tunnels in UDP: their sockets are the kernel's own. */
@@ -102,38 +101,67 @@ static bool opens_sockets(struct rn_view kind)
 {
     static const char *const kinds[] = { "vxlan", "geneve", "wireguard", "bareudp", "gtp", "amt" };
 
-    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
-        if (rn_view_is(kind, kinds[i]))
-            return true;
-    }
-    return false;
+    return is_one_of(kind, kinds, RN_ARRAY_LEN(kinds));
+}
+
+static bool is_half(struct rn_view kind)
+{
+    static const char *const kinds[] = { "veth", "netkit", "vxcan" };
+
+    return is_one_of(kind, kinds, RN_ARRAY_LEN(kinds));
+}
+
+static void keep_far_link(struct rn_visit *v, uint32_t index, const struct rn_view *tb,
+                          struct rn_view kind)
+{
+    /* Kernels before 4.20 leave IFLA_LINK out when a peer elsewhere has the same index. */
+    struct rn_far_link far = { .seq = v->seq,
+                               .nsid = rn_nl_i32(tb[IFLA_LINK_NETNSID]),
+                               .index = index,
+                               .peer = rn_nl_has(tb[IFLA_LINK]) ? rn_nl_u32(tb[IFLA_LINK]) : index,
+                               .is_pair = is_half(kind) };
+
+    if (far.nsid >= 0)
+        rn_far_links_add(v->b, &far);
+}
+
+/* What the link's kind means for what else is to be asked. */
+static void watch_kind(struct rn_visit *v, uint32_t index, const struct rn_view *tb)
+{
+    struct rn_view info[IFLA_INFO_KIND + 1];
+    struct rn_view kind;
+
+    rn_nlattr_table(tb[IFLA_LINKINFO], info, IFLA_INFO_KIND);
+    kind = rn_nl_str(info[IFLA_INFO_KIND]);
+    if (rn_nl_has(tb[IFLA_LINK_NETNSID]))
+        keep_far_link(v, index, tb, kind);
+    v->has_fdb = v->has_fdb || keeps_fdb(kind);
+    v->has_tunnels = v->has_tunnels || opens_sockets(kind);
 }
 
 /* Hardware, and what claims to be, has no IFLA_LINKINFO; only those are asked for a driver. */
 static void watch_link(struct rn_view payload, void *arg)
 {
     struct rn_visit *v = arg;
-    struct rn_view tb[IFLA_LINKINFO + 1];
+    struct rn_view tb[IFLA_LINK_NETNSID + 1];
     struct rn_view head;
     char name[32];
     struct rn_text t = rn_text_of(name, sizeof(name));
     struct rn_view text;
+    uint32_t index;
 
     if (!rn_nlmsg_take_header(&payload, sizeof(struct ifinfomsg), &head) ||
         rn_nl_u16_at(head, offsetof(struct ifinfomsg, ifi_type)) == ARPHRD_LOOPBACK)
         return;
-    rn_nlattr_table(payload, tb, IFLA_LINKINFO);
-    if (rn_nl_has(tb[IFLA_LINKINFO])) {
-        struct rn_view kind = kind_of(tb[IFLA_LINKINFO]);
-
-        v->has_fdb = v->has_fdb || keeps_fdb(kind);
-        v->has_tunnels = v->has_tunnels || opens_sockets(kind);
+    index = rn_nl_u32_at(head, offsetof(struct ifinfomsg, ifi_index));
+    rn_nlattr_table(payload, tb, IFLA_LINK_NETNSID);
+    watch_kind(v, index, tb);
+    if (rn_nl_has(tb[IFLA_LINKINFO]))
         return;
-    }
     v->has_fdb = true; /* a switch on the card */
     text = rn_nl_str(tb[IFLA_IFNAME]);
     rn_text_strn(&t, (const char *)text.ptr, text.len);
-    rn_visit_driver(v, rn_nl_u32_at(head, offsetof(struct ifinfomsg, ifi_index)), name);
+    rn_visit_driver(v, index, name);
 }
 
 struct question {
@@ -226,6 +254,8 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     v->n_own_socks = 1;
     tell_visit(v, o);
     rn_visit_links(v);
+    if (v->seq == 0)
+        rn_visit_nsids(v);
     rn_visit_socks(v);
     rn_visit_nft(v);
     rn_visit_xtables(v);

@@ -26,6 +26,8 @@ RN_MUST_USE int rn_visit_dump(struct rn_visit *v, const struct rn_visit_ask *ask
 void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *needs);
 
 void rn_visit_links(struct rn_visit *v);
+/* Numbers that this namespace gave others, also where no link uses them. */
+void rn_visit_nsids(struct rn_visit *v);
 void rn_visit_socks(struct rn_visit *v);
 void rn_visit_nft(struct rn_visit *v);
 void rn_visit_xtables(struct rn_visit *v);

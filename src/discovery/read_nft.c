@@ -173,7 +173,7 @@ static bool has_line(struct rn_view text, const char *wanted)
 
 static bool file_names(int dir_fd, const char *file, const char *wanted)
 {
-    uint8_t text[16384];
+    RN_UNSET uint8_t text[16384];
     int len = rn_proc_read(dir_fd, file, text, sizeof(text));
 
     return has_line(rn_view_of(text, len > 0 ? (size_t)len : 0), wanted);

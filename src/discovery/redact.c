@@ -181,9 +181,10 @@ static void (*const redactors[])(struct rn_redact *r, struct rn_reader *in) = {
     [RN_DUMP_HOST] = redact_host,       [RN_DUMP_PROCESS] = redact_process,
     [RN_DUMP_SOCKETS] = redact_nothing, [RN_DUMP_TUN] = redact_tun,
     [RN_DUMP_NETNS] = redact_nothing,   [RN_DUMP_REF] = redact_ref,
-    [RN_DUMP_VISIT] = redact_nothing,   [RN_DUMP_PROCNET] = redact_procnet,
-    [RN_DUMP_DRIVER] = redact_nothing,  [RN_DUMP_FILE] = redact_file,
-    [RN_DUMP_ENGINE] = redact_engine,   [RN_DUMP_NOTE] = redact_note,
+    [RN_DUMP_NSID] = redact_nothing,    [RN_DUMP_VISIT] = redact_nothing,
+    [RN_DUMP_PROCNET] = redact_procnet, [RN_DUMP_DRIVER] = redact_nothing,
+    [RN_DUMP_FILE] = redact_file,       [RN_DUMP_ENGINE] = redact_engine,
+    [RN_DUMP_NOTE] = redact_note,
 };
 
 void rn_redact_frame(struct rn_redact *r, const struct rn_dump_frame *frame)

@@ -3,6 +3,8 @@
 
 #include "host/proc.h"
 
+#include <stdlib.h>
+
 #define LINES_MAX      4096u
 #define LINE_MAX_BYTES 1024u
 #define HOSTS_MAX      4096u
@@ -206,21 +208,86 @@ static uint32_t same_as(const struct rn_fact_blob *f)
     return rn_read_be32(&r);
 }
 
-/* A process that sees the same files as another shares its answers; host names are per process all the same. */
-static struct rn_map_dns *read_dns(struct rn_load *l, uint32_t pid)
+/* ---- host names: one process speaks for its UTS namespace ---- */
+
+struct uts {
+    uint64_t ino;
+    const char *hostname;
+};
+
+struct uts_list {
+    struct uts *items;
+    size_t n;
+};
+
+static int cmp_uts(const void *pa, const void *pb)
 {
-    struct rn_map_dns *dns = NULL;
+    const struct uts *a = pa;
+    const struct uts *b = pb;
+
+    return (a->ino > b->ino) - (a->ino < b->ino);
+}
+
+static struct uts_list list_uts(struct rn_load *l)
+{
+    struct uts_list list = { 0 };
+
+    for (size_t i = 0; i < l->n_files; i++) {
+        const struct rn_map_process *p;
+        struct uts *grown;
+
+        if (l->files[i].table != RN_FILE_UTS_HOSTNAME)
+            continue;
+        p = rn_model_process(l->map, l->files[i].pid);
+        grown = rn_arena_room(&l->map->arena, list.items, list.n, sizeof(*grown));
+        if (p == NULL || p->utsns_ino == 0 || grown == NULL)
+            continue;
+        list.items = grown;
+        list.items[list.n++] = (struct uts){ p->utsns_ino, rn_load_str(l, l->files[i].bytes) };
+    }
+    if (list.n > 1)
+        qsort(list.items, list.n, sizeof(*list.items), cmp_uts);
+    return list;
+}
+
+/* NULL: nobody told. */
+static const char *hostname_in(const struct uts_list *list, uint64_t ino)
+{
+    const struct uts key = { .ino = ino };
+    const struct uts *hit =
+        list->n != 0 ? bsearch(&key, list->items, list->n, sizeof(key), cmp_uts) : NULL;
+
+    return hit != NULL ? hit->hostname : NULL;
+}
+
+/* ---- together ---- */
+
+static struct rn_map_dns *new_dns(struct rn_load *l, const char *hostname)
+{
+    struct rn_map_dns *dns = rn_arena_new(&l->map->arena, sizeof(*dns));
+
+    if (dns != NULL)
+        *dns = (struct rn_map_dns){ .uts_hostname = hostname != NULL ? hostname : "",
+                                    .etc_hostname = "",
+                                    .domainname = "",
+                                    .nsswitch_hosts = "" };
+    return dns;
+}
+
+/* A process that sees the same files as another shares its answers; host names are per process all the same. */
+static struct rn_map_dns *read_dns(struct rn_load *l, const struct uts_list *uts,
+                                   const struct rn_map_process *p)
+{
+    const char *hostname = hostname_in(uts, p->utsns_ino);
+    struct rn_map_dns *dns = hostname != NULL ? new_dns(l, hostname) : NULL;
+    uint32_t pid = p->pid;
     uint32_t other = 0;
 
     for (size_t i = first_file(l, pid); i < l->n_files && l->files[i].pid == pid; i++) {
         if (dns == NULL)
-            dns = rn_arena_new(&l->map->arena, sizeof(*dns));
+            dns = new_dns(l, NULL);
         if (dns == NULL)
             return NULL;
-        if (dns->uts_hostname == NULL)
-            *dns = (struct rn_map_dns){
-                .uts_hostname = "", .etc_hostname = "", .domainname = "", .nsswitch_hosts = ""
-            };
         if (l->files[i].table == RN_FILE_SAME_AS)
             other = same_as(&l->files[i]);
         else
@@ -237,10 +304,12 @@ static struct rn_map_dns *read_dns(struct rn_load *l, uint32_t pid)
 
 void rn_resolv(struct rn_load *l)
 {
+    const struct uts_list uts = list_uts(l);
+
     for (size_t i = 0; i < l->map->n_netns; i++) {
         struct rn_map_netns *ns = l->map->netns[i];
 
         for (size_t k = 0; k < ns->n_tenants; k++)
-            ns->tenants[k].dns = read_dns(l, ns->tenants[k].process->pid);
+            ns->tenants[k].dns = read_dns(l, &uts, ns->tenants[k].process);
     }
 }

@@ -22,6 +22,7 @@ struct exchange {
     const struct rn_nl_raw_sink *raw;
     int sink_err; /* the first refusal of a sink; the rest is read and thrown away */
     bool is_interrupted;
+    bool is_for_one; /* there is no acknowledgement to wait for */
 };
 
 int rn_nl_open(struct rn_nl *nl, int protocol)
@@ -220,7 +221,7 @@ static int take_message(struct exchange *x, const struct nlmsghdr *head)
         err = x->sink->message(head, x->sink->arg);
         x->sink_err = err < 0 ? err : RN_OK;
     }
-    return STEP_MORE;
+    return x->is_for_one ? STEP_DONE : STEP_MORE;
 }
 
 static int take_datagram(struct exchange *x, size_t len)
@@ -269,6 +270,16 @@ int rn_nl_ask(struct rn_nl *nl, struct rn_nl_msg *msg,
     if (err < 0)
         return err;
     return run_exchange(&x);
+}
+
+int rn_nl_ask_one(struct rn_nl *nl, struct rn_nl_msg *msg,
+                  int (*reply)(const struct nlmsghdr *head, void *arg), void *arg)
+{
+    struct rn_nl_sink sink = { .message = reply, .arg = arg };
+    struct exchange x = { .nl = nl, .sink = &sink, .is_for_one = true };
+    int err = send_msg(nl, msg);
+
+    return err < 0 ? err : run_exchange(&x);
 }
 
 int rn_nl_talk(struct rn_nl *nl, struct rn_nl_msg *msg)

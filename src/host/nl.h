@@ -79,6 +79,9 @@ RN_MUST_USE int rn_nl_talk(struct rn_nl *nl, struct rn_nl_msg *msg);
 /* As rn_nl_talk(), and hands every reply message to @reply. */
 RN_MUST_USE int rn_nl_ask(struct rn_nl *nl, struct rn_nl_msg *msg,
                           int (*reply)(const struct nlmsghdr *head, void *arg), void *arg);
+/* Asks for one thing, without an acknowledgement: the first answer ends it. */
+RN_MUST_USE int rn_nl_ask_one(struct rn_nl *nl, struct rn_nl_msg *msg,
+                              int (*reply)(const struct nlmsghdr *head, void *arg), void *arg);
 /* Dumps; retries up to RN_NL_DUMP_TRIES times when interrupted, then keeps the last and returns EINTR. */
 RN_MUST_USE int rn_nl_dump(struct rn_nl *nl, struct rn_nl_msg *msg, const struct rn_nl_sink *sink);
 RN_MUST_USE int rn_nl_dump_raw(struct rn_nl *nl, struct rn_nl_msg *msg,

@@ -120,7 +120,7 @@ static int each_in_block(struct rn_view block, rn_proc_number_fn *fn, void *arg)
 
 int rn_proc_each_of(int fd, rn_proc_number_fn *fn, void *arg)
 {
-    uint8_t buf[DIR_BUF_BYTES];
+    RN_UNSET uint8_t buf[DIR_BUF_BYTES];
     int err = RN_OK;
     long n;
 

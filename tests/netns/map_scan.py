@@ -28,6 +28,27 @@ def veth_ends_with_equal_indices_find_each_other():
         assert seen.points_to(seen.link(nets[one], "e0")["peer"], nets[other], "e0"), (one, other)
 
 
+@rig.test
+def more_pairs_of_equal_indices_than_are_worth_guessing_find_each_other():
+    nets = [rig.Net(f"n{i}") for i in range(16)]
+    for one, other in zip(nets[::2], nets[1::2]):
+        rig.veth(one, "e0", "10.0.0.1/24", other, "e0", "10.0.0.2/24")
+    seen = Map()
+    for one, other in zip(nets[::2], nets[1::2]):
+        assert seen.points_to(seen.link(one, "e0")["peer"], other, "e0")
+        assert seen.points_to(seen.link(other, "e0")["peer"], one, "e0")
+    assert not seen.unreadable("nsids")
+
+
+@rig.test
+def a_number_that_no_link_uses_is_known_in_the_own_namespace():
+    a, b = rig.Net("a"), rig.Net("b")
+    rig.veth(a, "e0", "10.0.0.1/24", b, "e0", "10.0.0.2/24")
+    a.ip("link del e0")  # the number stays
+    seen = Map(command=a.inside(rig.runnel("map", "--json")))
+    assert [n["netns"] for n in seen.net(a)["nsids"]] == [seen.net(b)["id"]], seen.net(a)["nsids"]
+
+
 # S2, S3, S4 -------------------------------------------------------------------------------------------------------
 
 @rig.test
