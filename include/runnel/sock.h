@@ -31,9 +31,16 @@ RN_PUBLIC struct rn_stack *rn_sock_stack(const struct rn_sock *sock);
 
 /* Local name; zero address and port pick any. Errors: PORT_IN_USE, BAD_LOCAL_ADDR, ALREADY_BOUND, NO_PORT. */
 RN_PUBLIC RN_MUST_USE int rn_sock_bind(struct rn_sock *sock, const struct rn_endpoint *local);
-/* TCP: CONNECT_STARTED (< 0, the usual answer), then RN_WRITABLE or RN_ERROR. Datagrams: fixes the peer, 0.
+/* TCP: CONNECT_STARTED (< 0, the usual answer), then RN_WRITABLE or RN_ERROR; called again it answers ALREADY_CONNECTING
+ * until then, once what became of it (0 or the error), and ALREADY_CONNECTED ever after. Datagrams: fixes the peer, 0.
  * Errors: NET_UNREACH, ALREADY_CONNECTED, ALREADY_CONNECTING, NO_PORT, BAD_STATE, ADDR_FAMILY. */
 RN_PUBLIC RN_MUST_USE int rn_sock_connect(struct rn_sock *sock, const struct rn_endpoint *remote);
+/* Readies @sock for a write and says whether one would be taken now, but sends nothing: an unbound datagram socket gets its
+ * port (as its first send would give it), the way to @to (NULL: the connected peer; datagrams only) is found and kept. 0, or
+ * what the write would answer: WOULD_BLOCK (RN_WRITABLE tells when to try again), NOT_CONNECTED, CLOSED_FOR_SEND,
+ * DEST_REQUIRED, ADDR_FAMILY, NET_UNREACH, NOT_PERMITTED; a pending error, which stays pending; ALREADY_CONNECTED (TCP
+ * with @to). */
+RN_PUBLIC RN_MUST_USE int rn_sock_preflight(struct rn_sock *sock, const struct rn_endpoint *to);
 /* TCP only. @backlog: accepted connections that may wait; half-open ones have a limit of their own. Again: changes the
  * backlog. Errors: BAD_STATE, PORT_IN_USE, NOT_SUPPORTED. */
 RN_PUBLIC RN_MUST_USE int rn_sock_listen(struct rn_sock *sock, unsigned backlog);

@@ -359,6 +359,38 @@ static int emit(struct rn_dgram_sock *d, struct rn_slice bytes, const struct rn_
     return rn_ip_output(d->sock.stack, &d->flow, &out->ip, pkt);
 }
 
+/* All that comes before the datagram itself: a name, a destination, a way. */
+static int prepare(struct rn_dgram_sock *d, const struct rn_dgram_opts *opts,
+                   struct rn_dgram_out *out)
+{
+    int err;
+
+    if (d->is_shut_write)
+        return RN_E_CLOSED_FOR_SEND;
+    err = bind_if_needed(&d->sock);
+    if (err == RN_OK)
+        err = address(d, opts, out);
+    if (err < 0)
+        return err;
+    add_options(d, opts, out);
+    return find_way(d, opts, out);
+}
+
+int rn_dgram_preflight(struct rn_sock *sock, const struct rn_endpoint *to)
+{
+    struct rn_dgram_sock *d = rn_dgram_of(sock);
+    struct rn_dgram_opts opts = { 0 };
+    struct rn_dgram_out out = { 0 };
+    int err;
+
+    if (to != NULL)
+        opts.to = *to;
+    err = prepare(d, &opts, &out);
+    if (err < 0)
+        return err;
+    return has_room(d) ? RN_OK : RN_E_WOULD_BLOCK;
+}
+
 int64_t rn_dgram_send(struct rn_sock *sock, struct rn_slice bytes, const struct rn_dgram_opts *opts)
 {
     struct rn_dgram_sock *d = rn_dgram_of(sock);
@@ -372,15 +404,7 @@ int64_t rn_dgram_send(struct rn_sock *sock, struct rn_slice bytes, const struct 
         return RN_E_BAD_STATE;
     if (sock->error != 0)
         return rn_sock_take_error(sock);
-    if (d->is_shut_write)
-        return RN_E_CLOSED_FOR_SEND;
-    err = bind_if_needed(sock);
-    if (err == RN_OK)
-        err = address(d, opts, &out);
-    if (err < 0)
-        return err;
-    add_options(d, opts, &out);
-    err = find_way(d, opts, &out);
+    err = prepare(d, opts, &out);
     if (err == RN_OK)
         err = check_size(d, &out, bytes.len, &no_fragment);
     if (err < 0)

@@ -75,6 +75,7 @@ int rn_dgram_bind(struct rn_sock *sock, const struct rn_endpoint *local);
 int rn_dgram_connect(struct rn_sock *sock, const struct rn_endpoint *remote);
 int rn_dgram_shutdown(struct rn_sock *sock, enum rn_shut how);
 void rn_dgram_close(struct rn_sock *sock);
+int rn_dgram_preflight(struct rn_sock *sock, const struct rn_endpoint *to);
 unsigned rn_dgram_readiness(const struct rn_sock *sock);
 int rn_dgram_set_opt(struct rn_sock *sock, enum rn_sock_opt opt, int64_t value);
 int rn_dgram_get_opt(const struct rn_sock *sock, enum rn_sock_opt opt, int64_t *ret);

@@ -245,6 +245,7 @@ struct rn_echo_forwarder *rn_echo_forwarder_free(struct rn_echo_forwarder *fwd)
                   .shutdown = rn_dgram_shutdown,                                                   \
                   .close = rn_dgram_close,                                                         \
                   .abort = rn_dgram_close,                                                         \
+                  .preflight = rn_dgram_preflight,                                                 \
                   .readiness = rn_dgram_readiness,                                                 \
                   .set_opt = rn_dgram_set_opt,                                                     \
                   .get_opt = rn_dgram_get_opt },                                                   \

@@ -215,6 +215,13 @@ int rn_sock_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
     return sock->ops->connect(sock, remote);
 }
 
+int rn_sock_preflight(struct rn_sock *sock, const struct rn_endpoint *to)
+{
+    if (is_observing(sock))
+        return RN_E_BAD_STATE;
+    return sock->error != 0 ? sock->error : sock->ops->preflight(sock, to);
+}
+
 int rn_sock_listen(struct rn_sock *sock, unsigned backlog)
 {
     if (is_observing(sock))

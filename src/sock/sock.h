@@ -21,6 +21,7 @@ struct rn_sock_ops {
     int (*shutdown)(struct rn_sock *sock, enum rn_shut how);
     void (*close)(struct rn_sock *sock); /* consumes */
     void (*abort)(struct rn_sock *sock); /* consumes */
+    int (*preflight)(struct rn_sock *sock, const struct rn_endpoint *to);
     unsigned (*readiness)(const struct rn_sock *sock);
     int (*set_opt)(struct rn_sock *sock, enum rn_sock_opt opt,
                    int64_t value); /* after the common ones */

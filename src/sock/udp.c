@@ -194,6 +194,7 @@ static const struct rn_dgram_ops udp_sock_ops = {
         .shutdown = rn_dgram_shutdown,
         .close = rn_dgram_close,
         .abort = rn_dgram_close,
+        .preflight = rn_dgram_preflight,
         .readiness = rn_dgram_readiness,
         .set_opt = rn_dgram_set_opt,
         .get_opt = rn_dgram_get_opt,

@@ -56,6 +56,61 @@ static void test_datagram_arrives_with_both_names(void **state)
     rn_test_net_fini(&n);
 }
 
+/* Seed test PreflightBindsEndpoint: the socket has its port, and the wire has nothing. */
+static void test_preflight_binds_and_finds_the_way_and_sends_nothing(void **state)
+{
+    struct rn_test_net n;
+    struct rn_sock *sock;
+    struct rn_endpoint to = { .port = 53 };
+    struct rn_endpoint broadcast = { .addr = rn_addr_v4(0xffffffff), .port = 53 };
+    uint64_t before;
+    uint16_t port;
+
+    (void)state;
+    init(&n);
+    to.addr = n.b.v4;
+    assert_int_equal(rn_udp_new(&sock, n.a.stack), 0);
+    before = n.a.stack->stats.udp_out_dgrams;
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_DEST_REQUIRED);
+    assert_int_equal(rn_sock_preflight(sock, &broadcast), RN_E_NOT_PERMITTED);
+
+    assert_int_equal(rn_sock_preflight(sock, &to), 0);
+
+    port = rn_sock_local(sock).port;
+    assert_true(port != 0);
+    assert_int_equal(n.a.stack->stats.udp_out_dgrams, before);
+    assert_int_equal(rn_sock_preflight(sock, &to), 0);
+    assert_int_equal(rn_sock_local(sock).port, port);
+    assert_int_equal(rn_sock_connect(sock, &to), 0);
+    assert_int_equal(rn_sock_preflight(sock, NULL), 0);
+    assert_int_equal(rn_sock_shutdown(sock, RN_SHUT_WRITE), 0);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_CLOSED_FOR_SEND);
+    (void)rn_sock_close(sock);
+    rn_test_net_fini(&n);
+}
+
+static void test_preflight_tells_a_pending_error_and_leaves_it(void **state)
+{
+    struct rn_test_net n;
+    struct rn_sock *sock;
+    struct rn_endpoint to = { .port = 9 };
+
+    (void)state;
+    init(&n);
+    to.addr = n.b.v4;
+    assert_int_equal(rn_udp_new(&sock, n.a.stack), 0);
+    assert_int_equal(rn_sock_connect(sock, &to), 0);
+    assert_int_equal(rn_dgram_send(sock, slice("x"), NULL), 1);
+    rn_test_net_run(&n, RN_NS_PER_MS);
+
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_CONN_REFUSED);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_CONN_REFUSED);
+    assert_int_equal(rn_sock_take_error(sock), RN_E_CONN_REFUSED);
+    assert_int_equal(rn_sock_preflight(sock, NULL), 0);
+    (void)rn_sock_close(sock);
+    rn_test_net_fini(&n);
+}
+
 static void test_both_families_reach_a_wildcard_socket(void **state)
 {
     struct rn_test_net n;
@@ -455,6 +510,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_datagram_arrives_with_both_names),
+        cmocka_unit_test(test_preflight_binds_and_finds_the_way_and_sends_nothing),
+        cmocka_unit_test(test_preflight_tells_a_pending_error_and_leaves_it),
         cmocka_unit_test(test_both_families_reach_a_wildcard_socket),
         cmocka_unit_test(test_closed_port_refuses_a_connected_socket_once),
         cmocka_unit_test(test_large_datagram_is_cut_and_rejoined),

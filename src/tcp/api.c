@@ -315,6 +315,22 @@ size_t rn_tcp_send_room(const struct rn_sock *sock)
     return rn_tcp_snd_room(conn);
 }
 
+static int tcp_preflight(struct rn_sock *sock, const struct rn_endpoint *to)
+{
+    struct rn_tcp *conn = rn_tcp_of(sock);
+    int err;
+
+    if (to != NULL)
+        return RN_E_ALREADY_CONNECTED;
+    err = check_writable(conn);
+    if (err < 0)
+        return err;
+    if (room_for_write(conn) > 0)
+        return RN_OK;
+    conn->flags |= RN_TCPF_WANT_WRITE;
+    return RN_E_WOULD_BLOCK;
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
 static int tcp_bind(struct rn_sock *sock, const struct rn_endpoint *local)
@@ -525,6 +541,7 @@ const struct rn_sock_ops rn_tcp_sock_ops = {
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .abort = tcp_abort,
+    .preflight = tcp_preflight,
     .readiness = tcp_readiness,
     .set_opt = rn_tcp_set_opt,
     .get_opt = rn_tcp_get_opt,

@@ -2,6 +2,40 @@
 
 #include "tcp/life.h"
 
+static void test_preflight_answers_as_a_write_would(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_endpoint to = { .port = 1 };
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_socket(&f);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_NOT_CONNECTED);
+    assert_int_equal(rn_sock_preflight(sock, &to), RN_E_ALREADY_CONNECTED);
+    rn_sock_close(sock);
+
+    sock = fix_connecting(&f);
+    (void)fix_next(&f);
+    fix_watch(&f, sock);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_WOULD_BLOCK);
+    fix_peer(&f, "S. 0:0(0) ack 1 win 65535 <mss 1460>");
+    (void)fix_next(&f);
+    assert_true((f.events & RN_WRITABLE) != 0);
+    assert_int_equal(rn_sock_preflight(sock, NULL), 0);
+    fix_silent(&f);
+
+    assert_int_equal(rn_sock_set_opt(sock, RN_SO_SNDBUF, 5000), 0);
+    assert_true(rn_tcp_write(sock, (uint8_t[65536]){ 0 }, 65536, 0) > 0);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_WOULD_BLOCK);
+    assert_int_equal(rn_sock_shutdown(sock, RN_SHUT_WRITE), 0);
+    assert_int_equal(rn_sock_preflight(sock, NULL), RN_E_CLOSED_FOR_SEND);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_fresh_socket_says_it_is_not_connected(void **state)
 {
     struct tcp_fixture f;
@@ -517,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_the_window_clamp_bounds_what_is_announced),
         cmocka_unit_test(test_info_tells_what_happened),
         cmocka_unit_test(test_an_event_that_cannot_happen_ends_only_its_connection),
+        cmocka_unit_test(test_preflight_answers_as_a_write_would),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,7 @@ enum rn_tcp_conn_flag {
     RN_TCPF_FO_NO_COOKIE = 1u << 26,   /* neither ask for cookies nor send them */
     RN_TCPF_FO_DEFERRED = 1u << 27,    /* it waits */
     RN_TCPF_SYN_DATA_ACKED = 1u << 28, /* data in a SYN was taken, theirs or ours */
+    RN_TCPF_CONNECT_ASKED = 1u << 29,  /* connect() has not told yet what became of it */
 };
 
 /* What is known of the sizes the path takes, once some vanished without a word (RFC 8899); MSS with options in it. */

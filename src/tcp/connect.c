@@ -97,13 +97,27 @@ static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
     return RN_OK;
 }
 
+static bool has_outcome(const struct rn_tcp *conn)
+{
+    return (conn->flags & RN_TCPF_CONNECT_ASKED) != 0 && conn->state != RN_TCP_SYN_SENT &&
+           conn->state != RN_TCP_SYN_RCVD && !rn_tcp_is_deferred(conn);
+}
+
 int rn_tcp_connect(struct rn_sock *sock, const struct rn_endpoint *remote)
 {
     struct rn_tcp *conn = rn_tcp_of(sock);
-    int err = begin(conn, remote);
+    int err;
 
+    if (has_outcome(conn)) {
+        conn->flags &= ~(uint32_t)RN_TCPF_CONNECT_ASKED;
+        err = rn_sock_take_error(sock);
+        if (err < 0 || conn->state != RN_TCP_CLOSED)
+            return err;
+    }
+    err = begin(conn, remote);
     if (err < 0)
         return err;
+    conn->flags |= RN_TCPF_CONNECT_ASKED;
     if ((conn->flags & RN_TCPF_FO_CONNECT) != 0 && rn_tcp_fastopen_prepare(conn)) {
         conn->flags |= RN_TCPF_FO_DEFERRED;
         return RN_OK;

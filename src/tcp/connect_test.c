@@ -176,9 +176,21 @@ static void test_a_second_connect_says_what_is_going_on(void **state)
 
     fix_next(&f);
     fix_peer(&f, "S. 0:0(0) ack 1 win 65535");
+    assert_int_equal(rn_sock_connect(sock, &remote), 0); /* the outcome, once */
     assert_int_equal(rn_sock_connect(sock, &remote), RN_E_ALREADY_CONNECTED);
     fix_ignore(&f);
     rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+
+    f.knows_our_isn = false;
+    f.knows_our_ts = false;
+    sock = fix_connecting(&f);
+    (void)fix_next(&f);
+    fix_peer(&f, "R. 0:0(0) ack 1");
+    assert_int_equal(rn_sock_connect(sock, &remote), RN_E_CONN_REFUSED);
+    assert_int_equal(rn_sock_connect(sock, &remote), RN_E_ALREADY_CONNECTED);
+    rn_sock_close(sock);
     tcp_fixture_fini(&f);
 }
 
