@@ -98,7 +98,7 @@ enum rn_sock_opt {
     RN_TCP_SYNCNT,          /* default 6 */
     RN_TCP_DEFER_ACCEPT_NS, /* listener: wait this long for data before accept */
     RN_TCP_WINDOW_CLAMP,    /* bytes, 0 none */
-    RN_TCP_NOTSENT_LOWAT,   /* bytes not yet sent above which we are not writable */
+    RN_TCP_NOTSENT_LOWAT, /* bytes that may wait to be sent, 0 no limit: writes take no more; RN_WRITABLE at half of it */
     RN_TCP_FASTOPEN, /* listener: most connections that may be used before their handshake is done
                         (RFC 7413); 0 off (default) */
     RN_TCP_MAX_PACING_RATE, /* bytes/s, -1 none */
@@ -114,6 +114,7 @@ enum rn_sock_opt {
     RN_TCP_FASTOPEN_CONNECT,
     /* bool, before connect or listen: Fast Open without cookies, for networks whose addresses cannot be forged */
     RN_TCP_FASTOPEN_NO_COOKIE,
+    RN_TCP_BURST_SEGS,  /* 1..64, default 2: least segments of a burst, however slow the path */
     RN_TCP_RCVBUF_MOST, /* bytes, default 6 MiB: what auto-tuning may make of the receive buffer; the window scale follows it */
 };
 

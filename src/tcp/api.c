@@ -1,4 +1,5 @@
 #include "tcp/fastopen.h"
+#include "tcp/flight.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
 #include "tcp/reorder.h"
@@ -514,7 +515,8 @@ static unsigned stream_readiness(const struct rn_tcp *conn)
     if ((conn->flags & RN_TCPF_FIN_RCVD) != 0)
         ready |= RN_PEER_SHUT;
     may_send = may_send || is_open_for_first_bytes(conn);
-    if (may_send && (conn->flags & RN_TCPF_SHUT_WRITE) == 0 && rn_tcp_snd_room(conn) > 0)
+    if (may_send && (conn->flags & RN_TCPF_SHUT_WRITE) == 0 && rn_tcp_snd_room(conn) > 0 &&
+        rn_tcp_wants_more(conn))
         ready |= RN_WRITABLE;
     return ready;
 }

@@ -23,6 +23,8 @@ static const struct rn_tcp_cold default_options = {
     .timewait_ns = 60 * RN_NS_PER_S,
     .syn_cnt = 6,
     .rcvlowat = 1,
+    .burst_segs =
+        2, /* Linux tcp_min_tso_segs: one would have every second one acknowledged alone */
     .rcvbuf_most = 6u << 20, /* Linux tcp_rmem[2] */
     .max_pacing_rate = UINT64_MAX,
 };

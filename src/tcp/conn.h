@@ -157,7 +157,7 @@ struct rn_tcp_cold {
     uint64_t max_pacing_rate;
     uint32_t window_clamp, notsent_lowat, rcvlowat, rcvbuf_most;
     uint32_t rwnd_limited_ms, sndbuf_limited_ms; /* of the time busy */
-    uint8_t keep_cnt, syn_cnt;
+    uint8_t keep_cnt, syn_cnt, burst_segs;
     struct rn_tcp_fastopen *fastopen; /* holds a reference; of listeners and early connections */
     struct rn_tcp_sizes sizes;
 };

@@ -193,6 +193,7 @@ struct rn_tcp_ack {
     uint32_t acked;     /* sequence numbers cumulatively acknowledged */
     uint32_t delivered; /* newly acknowledged or SACKed */
     uint32_t newly_lost;
+    uint32_t known;  /* of .delivered, what duplicate ACKs without SACK had told of */
     uint32_t credit; /* what cwnd may grow by */
     int64_t rtt_us;  /* newest never-retransmitted segment delivered; -1 none */
     bool is_dup;     /* RFC 5681 §2 duplicate */
@@ -347,6 +348,10 @@ bool rn_tcp_send_into_window(struct rn_tcp *conn);
 void rn_tcp_refresh_path(struct rn_tcp *conn);
 /* Written and not yet sent. */
 uint32_t rn_tcp_unsent(const struct rn_tcp *conn);
+/* Bytes that may be written until as many as NOTSENT_LOWAT wait to be sent, those not counted that leave in this turn. */
+uint32_t rn_tcp_lowat_room(const struct rn_tcp *conn);
+/* Is so little left unsent that the application should be woken for more? As on Linux, half of NOTSENT_LOWAT. */
+bool rn_tcp_wants_more(const struct rn_tcp *conn);
 /* Lets the send buffer follow cwnd. */
 void rn_tcp_snd_tune(struct rn_tcp *conn);
 /* Bytes per second; 0: not paced. */

@@ -120,7 +120,8 @@ static void fill_flight(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->notsent = rn_tcp_unsent(conn);
     info->unacked_pkts = pkts_of(conn, (uint32_t)rn_seq_diff(conn->snd.nxt, conn->snd.una));
     info->sacked_pkts = flight->sacked_segs;
-    info->lost_pkts = pkts_of(conn, flight->lost_bytes);
+    /* What was sent again stays lost until something of it arrives, as Linux counts it. */
+    info->lost_pkts = pkts_of(conn, flight->lost_bytes) + flight->resent_segs;
     info->retrans_pkts = flight->resent_segs;
     info->reord_seen = flight->rack.reord_seen;
     info->reordering_pkts = rn_max_u32(flight->rack.reord_pkts, RN_TCP_DUPTHRESH);

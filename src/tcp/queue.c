@@ -219,10 +219,14 @@ int64_t rn_tcp_snd_append(struct rn_tcp *conn, struct rn_buf *buf, uint32_t off,
 /* RFC 9293 counts windows in bytes and so do we; the true cost of slabs is what the stack's budget is charged. */
 size_t rn_tcp_snd_room(const struct rn_tcp *conn)
 {
+    uint32_t lowat = rn_tcp_cold_get(conn)->notsent_lowat;
+    uint32_t room;
+
     if (conn->snd.queued >= conn->snd.buf_max ||
         rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
         return 0;
-    return conn->snd.buf_max - conn->snd.queued;
+    room = conn->snd.buf_max - conn->snd.queued;
+    return lowat == 0 ? room : rn_min_u32(room, rn_tcp_lowat_room(conn));
 }
 
 void rn_tcp_snd_clear(struct rn_tcp *conn)

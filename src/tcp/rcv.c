@@ -11,6 +11,7 @@
 #define RCVBUF_DEFAULT_BYTES (256u << 10)
 /* Segments answered at once when a connection begins, so that the peer's slow start is not held up (as Linux does). */
 #define QUICK_ACKS       16u
+#define ENOUGH_BYTES     (UINT16_MAX / 2u)
 #define MSS_EST_START    536u
 #define SMALL_PKT_BYTES  1024u
 #define COMPACT_SLACK    4096u
@@ -240,6 +241,9 @@ static void maybe_update_window(struct rn_tcp *conn)
     if ((conn->flags & RN_TCPF_FIN_RCVD) != 0 || next <= now)
         return;
     if (next / 2 < now && next - now < conn->rcv.buf_max / 4)
+        return;
+    /* Much of what was granted is left: the next ACK tells soon enough that there is more than a SYN could grant. */
+    if (now >= ENOUGH_BYTES && now >= conn->rcv.wnd / 2)
         return;
     conn->flags |= RN_TCPF_ACK_NOW;
     rn_tcp_want_output(conn);

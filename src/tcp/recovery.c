@@ -258,6 +258,7 @@ static void count_duplicate(struct rn_tcp *conn, struct rn_tcp_ack *ack)
     if (ack->acked != 0) {
         uint32_t more = ack->acked - rn_min_u32(ack->acked, conn->snd.mss);
 
+        ack->known = rn_min_u32(rec->dup_bytes, more);
         rec->dup_bytes =
             is_in_episode(conn) ? rec->dup_bytes - rn_min_u32(rec->dup_bytes, more) : 0;
         rec->dup_segs = 0;
@@ -337,11 +338,11 @@ static bool is_window_used(const struct rn_tcp *conn)
     return conn->cc.is_cwnd_limited;
 }
 
-/* Only what advances the window makes it grow (RFC 5681 §3.2). After a timeout the ACK that fills a hole acknowledges at
- * once what arrived long ago: then it is what was delivered now that counts, or a burst would follow. */
+/* Only what advances the window makes it grow (RFC 5681 §3.2), and only by what was delivered now: an ACK that fills a hole
+ * acknowledges at once what arrived before, and a burst would follow. */
 static void grow_window(struct rn_tcp *conn, struct rn_tcp_ack *ack)
 {
-    ack->credit = conn->cc.ca_state == RN_TCP_CA_LOSS ? ack->delivered : ack->acked;
+    ack->credit = rn_min_u32(ack->acked, ack->delivered - rn_min_u32(ack->delivered, ack->known));
     if (ack->acked != 0 && ack->credit != 0 && is_window_used(conn))
         conn->cc.ops->on_ack(conn, ack);
 }

@@ -64,6 +64,7 @@ static void test_third_sacked_segment_triggers_fast_retransmit(void **state)
 
     fix_we(&f, ". 1:1001(1000) ack 1");
     fix_silent(&f);
+    assert_int_equal(f.stack->stats.tcp_fast_retrans, 1);
     assert_int_equal(conn->cc.ca_state, RN_TCP_CA_RECOVERY);
     assert_int_equal(conn->cc.ssthresh, 7 * MSS);
     end(&f, conn);

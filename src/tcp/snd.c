@@ -117,7 +117,9 @@ static bool may_send_data(const struct rn_tcp *conn)
 /* Bytes of window beyond snd.nxt. */
 static uint32_t usable_window(const struct rn_tcp *conn)
 {
-    int32_t n = rn_seq_diff(rn_seq_add(conn->snd.una, conn->snd.wnd), conn->snd.nxt);
+    /* What a SYN grants begins behind ours. */
+    rn_seq from = rn_tcp_is_early(conn) ? rn_seq_add(conn->iss, 1) : conn->snd.una;
+    int32_t n = rn_seq_diff(rn_seq_add(from, conn->snd.wnd), conn->snd.nxt);
 
     return n > 0 ? (uint32_t)n : 0;
 }
@@ -127,6 +129,36 @@ static uint32_t cwnd_room(const struct rn_tcp *conn)
     uint32_t pipe = rn_tcp_pipe(conn);
 
     return conn->cc.cwnd > pipe ? conn->cc.cwnd - pipe : 0;
+}
+
+/* --- NOTSENT_LOWAT ------------------------------------------------------------------------------------------------- */
+
+static uint32_t leaving_now(const struct rn_tcp *conn)
+{
+    return rn_min_u32(cwnd_room(conn), usable_window(conn));
+}
+
+uint32_t rn_tcp_lowat_room(const struct rn_tcp *conn)
+{
+    uint64_t most = (uint64_t)rn_tcp_cold_get(conn)->notsent_lowat;
+    uint32_t unsent = rn_tcp_unsent(conn);
+
+    if (conn->flight != NULL)
+        most += leaving_now(conn);
+    else
+        most += rn_min_u32(conn->cc.cwnd, conn->snd.wnd);
+    return most > unsent ? rn_sat_u32(most - unsent) : 0;
+}
+
+bool rn_tcp_wants_more(const struct rn_tcp *conn)
+{
+    uint32_t lowat = rn_tcp_cold_get(conn)->notsent_lowat;
+    uint32_t unsent = rn_tcp_unsent(conn);
+
+    if (lowat == 0 || unsent == 0)
+        return true;
+    unsent -= rn_min_u32(unsent, leaving_now(conn));
+    return unsent < (lowat + 1) / 2;
 }
 
 /* --- room below (DESIGN 2.3: at most 128 KiB of a connection between TCP and the device) ---------------------------- */
@@ -181,14 +213,14 @@ static uint32_t auto_burst_bytes(const struct rn_tcp *conn)
 static uint32_t super_bytes(const struct rn_tcp *conn)
 {
     uint32_t mss = conn->snd.mss;
+    uint32_t least = mss * rn_tcp_cold_get(conn)->burst_segs;
     uint32_t most = SUPER_MAX_BYTES;
     const struct rn_nic *nic = conn->flow.nic;
 
     if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
         most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
-    /* Two segments at least, as Linux's tcp_min_tso_segs: one would have every second one acknowledged alone. */
     most = rn_min_u32(
-        most, rn_max_u32(rn_min_u32(rn_tcp_pace_quantum(conn), auto_burst_bytes(conn)), 2 * mss));
+        most, rn_max_u32(rn_min_u32(rn_tcp_pace_quantum(conn), auto_burst_bytes(conn)), least));
     /* Half of cwnd, so that the ACKs of the first half let the second one's successor go in time. */
     most = rn_min_u32(most, rn_max_u32(conn->cc.cwnd / 2, mss));
     return rn_max_u32(most - most % mss, mss);
@@ -206,6 +238,8 @@ static void retransmitted(struct rn_tcp *conn, struct rn_tcp_rec *rec)
     rn_tcp_rate_sent(conn, rec);
     rn_tcp_rec_to_flying(conn, rec);
     conn->count.retrans += rec->segs;
+    if (conn->cc.ca_state == RN_TCP_CA_RECOVERY)
+        conn->sock.stack->stats.tcp_fast_retrans += rec->segs;
     rn_tcp_recovery_retransmitted(conn, rec->seq, len);
     rn_tcp_pace_sent(conn, len);
     note_below(conn, conn->flight, len);

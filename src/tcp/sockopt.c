@@ -82,6 +82,7 @@ static const struct cold_opt cold_opts[] = {
     { RN_TCP_DEFER_ACCEPT_NS, COLD(defer_ns), 0, FOREVER_NS, NULL },
     { RN_TCP_WINDOW_CLAMP, COLD(window_clamp), 0, BUF_MAX_BYTES, NULL },
     { RN_TCP_RCVBUF_MOST, COLD(rcvbuf_most), BUF_MIN_BYTES, BUF_MAX_BYTES, NULL },
+    { RN_TCP_BURST_SEGS, COLD(burst_segs), 1, 64, NULL },
     { RN_TCP_NOTSENT_LOWAT, COLD(notsent_lowat), 0, UINT32_MAX, NULL },
     { RN_TCP_TIMEWAIT_NS, COLD(timewait_ns), 0, FOREVER_NS, NULL },
 };

@@ -41,6 +41,7 @@ static struct {
     struct world world;
     struct face face;
     struct sleeper *sleepers;
+    bool was_woken; /* since then the tester's other thread has had no time to end its call */
     unsigned n_to_check_in; /* woken, but have not asked for the time yet */
 } ad = { .lock = PTHREAD_MUTEX_INITIALIZER,
          .changed = PTHREAD_COND_INITIALIZER,
@@ -129,6 +130,7 @@ static void wake(void *arg)
         *at = s->next;
         s->is_done = true;
         ad.n_to_check_in++;
+        ad.was_woken = true;
         pthread_cond_broadcast(&ad.changed);
     }
     set_alarm();
@@ -195,6 +197,8 @@ static int new_socket(int domain, int type, int proto)
 
     if (fd >= 0 && ad.opts.has_sysctl)
         adapter_apply_sysctls(&ad.face, fd);
+    if (fd >= 0)
+        adapter_apply_congestion(&ad.opts, &ad.face, fd);
     return fd;
 }
 
@@ -495,8 +499,14 @@ static int pd_netdev_receive(void *u, void *buf, size_t *len, long long *time_us
 
 static int pd_usleep(void *u, useconds_t us)
 {
+    const struct timespec real = { .tv_nsec = 2 * RN_NS_PER_MS };
+
     (void)u;
     enter(__func__);
+    /* A woken call has looked at the clock, but its thread still has to take the result down. */
+    if (ad.was_woken)
+        (void)nanosleep(&real, NULL);
+    ad.was_woken = false;
     world_run_until(&ad.world, world_now_ns(&ad.world) + (int64_t)us * RN_NS_PER_US);
     return (int)leave(0);
 }

@@ -51,6 +51,8 @@ static void set_one(struct adapter_opts *opts, const char *key, const char *valu
         opts->giveup_s = number_of(key, value);
     else if (strcmp(key, "trace") == 0)
         opts->is_traced = number_of(key, value) != 0;
+    else if (strcmp(key, "cc") == 0)
+        snprintf(opts->congestion, sizeof(opts->congestion), "%s", value);
     else if (strcmp(key, "pcap") == 0)
         snprintf(opts->pcap, sizeof(opts->pcap), "%s", value);
     else
@@ -134,8 +136,16 @@ void adapter_apply_sysctls(struct face *face, int fd)
     apply_number(sock, "tcp_sack", RN_TCP_SACK, 1);
     apply_number(sock, "tcp_window_scaling", RN_TCP_WSCALE, 1);
     apply_number(sock, "tcp_ecn", RN_TCP_ECN, 1);
+    apply_number(sock, "tcp_min_tso_segs", RN_TCP_BURST_SEGS, 1);
     if (read_sysctl("tcp_congestion_control", text, sizeof(text)))
         (void)!rn_tcp_set_congestion(sock, text);
+}
+
+void adapter_apply_congestion(const struct adapter_opts *opts, struct face *face, int fd)
+{
+    if (opts->congestion[0] != '\0' &&
+        rn_tcp_set_congestion(face_fd(face, fd)->sock, opts->congestion) < 0)
+        die("cc= is no controller", opts->congestion);
 }
 
 /* --- Fast Open ------------------------------------------------------------------------------------------------------ */

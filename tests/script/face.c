@@ -652,13 +652,53 @@ static bool is_opening(const struct face_fd *f, const struct face_call *call)
             (info.state == RN_TCP_CLOSED && rn_sock_remote(f->sock).port == 0));
 }
 
+/* All at once, and the SYN takes what it can: how a call that waits opens a connection. */
+static int64_t queue_all(struct face_fd *f, struct face_call *call,
+                         const struct rn_endpoint *remote)
+{
+    struct rn_tcp_info info;
+    size_t len = iov_total(call);
+    uint8_t *copy = malloc(len + 1);
+    int64_t n = RN_E_NOMEM;
+    int err = f->is_deferred ? RN_OK : rn_sock_connect(f->sock, remote);
+
+    if (err == RN_OK && copy != NULL && len != 0) {
+        (void)gather(call, copy, len);
+        n = rn_tcp_write_ref(f->sock, (struct rn_slice){ copy, len }, free, copy);
+    }
+    if (n < 0)
+        free(copy);
+    if (err < 0)
+        return err;
+    /* On Linux the ACKs of who waits to write ride on what is written. */
+    if (n > 0 && rn_tcp_get_info(f->sock, &info) == 0 && info.notsent != 0)
+        (void)!rn_sock_set_opt(f->sock, RN_TCP_QUICKACK, 0);
+    return len == 0 ? rn_tcp_write(f->sock, "", 0, 0) : n;
+}
+
+static int64_t open_waiting(struct face_fd *f, struct face_call *call)
+{
+    struct rn_endpoint remote = { 0 };
+    int err = 0;
+
+    if (!f->is_deferred) {
+        if (f->is_fastopen_off || call->addr == NULL || call->addr->sa_family == AF_UNSPEC)
+            return RN_E_NOT_SUPPORTED;
+        err = face_endpoint(call->addr, call->addr_len, &remote);
+        if (err == 0)
+            (void)!rn_sock_set_opt(f->sock, RN_TCP_FASTOPEN_CONNECT, 1);
+    }
+    return err < 0 ? rn_err_from_errno(-err) : queue_all(f, call, &remote);
+}
+
 /* A call that waits does so for the whole handshake, though its bytes are on their way. */
 static int64_t write_first(struct face_fd *f, struct face_call *call)
 {
-    int64_t n = connect_write(f, call);
+    bool waits = !is_nonblocking(f, call);
+    int64_t n = waits ? open_waiting(f, call) : connect_write(f, call);
 
     f->is_deferred = false;
-    if ((n < 0 && n != RN_E_CONNECT_STARTED) || is_nonblocking(f, call))
+    if ((n < 0 && n != RN_E_CONNECT_STARTED) || !waits)
         return n;
     call->is_connecting = true;
     return n > 0 ? n : RN_E_WOULD_BLOCK;

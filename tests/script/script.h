@@ -142,7 +142,8 @@ enum {
     FACE_TCP_TIMESTAMPS,
     FACE_TCP_SACK,
     FACE_TCP_WSCALE,
-    FACE_TCP_RCVBUF_MOST
+    FACE_TCP_RCVBUF_MOST,
+    FACE_TCP_BURST_SEGS
 };
 
 /* symbols.c: AF_INET, O_NONBLOCK, ... false: unknown. */

@@ -131,6 +131,7 @@ static const struct symbol symbols[] = {
     { "RN_TCP_SACK", FACE_TCP_SACK },
     { "RN_TCP_WSCALE", FACE_TCP_WSCALE },
     { "RN_TCP_RCVBUF_MOST", FACE_TCP_RCVBUF_MOST },
+    { "RN_TCP_BURST_SEGS", FACE_TCP_BURST_SEGS },
     { "FIONREAD", SIOCINQ },
     S(SIOCINQ),
     S(SIOCOUTQ),
