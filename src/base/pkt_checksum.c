@@ -1,22 +1,33 @@
 #include "base/checksum.h"
 #include "base/pkt.h"
 
+/* The sum so far goes on through a piece that begins at an even place; at an odd one its words lie across the pieces. */
+static uint16_t add_piece(uint32_t total, const uint8_t *piece, size_t len, size_t at)
+{
+    if ((at & 1) == 0)
+        return rn_checksum(piece, len, total);
+    return rn_checksum_add((uint16_t)total, rn_checksum(piece, len, 0), 1);
+}
+
 uint16_t rn_pkt_checksum(const struct rn_pkt *pkt, size_t off, size_t len, uint32_t sum)
 {
-    uint16_t total = rn_checksum(NULL, 0, sum);
+    uint32_t total = sum;
     size_t done = 0;
 
     rn_assert(off <= pkt->len && len <= pkt->len - off);
+    if (len == 0)
+        return rn_checksum(NULL, 0, sum);
     for (unsigned i = 0; done < len; i++) {
         struct rn_view piece = rn_pkt_piece(pkt, i);
         size_t skip = rn_min_size(off, piece.len);
         size_t part = rn_min_size(piece.len - skip, len - done);
 
-        total = rn_checksum_add(total, rn_checksum(piece.ptr + skip, part, 0), done & 1);
+        if (part != 0)
+            total = add_piece(total, piece.ptr + skip, part, done);
         off -= skip;
         done += part;
     }
-    return total;
+    return (uint16_t)total;
 }
 
 /* A private copy of the slab under a fragment that others still read. */

@@ -85,7 +85,7 @@ static bool takes_family(const struct rn_demux_node *node, enum rn_family family
 struct question {
     struct rn_demux_key key;
     enum rn_family family;
-    uint32_t flow_hash;
+    const struct rn_demux_key *flow; /* the whole tuple; NULL: asked for exactly, nobody can share it */
 };
 
 /* One node, or the flow's own of a REUSEPORT group: by a hash of the whole tuple, so that a flow stays with its socket. */
@@ -106,7 +106,7 @@ static struct rn_demux_node *find_one(const struct rn_demux *d, const struct que
     }
     if (n < 2)
         return found;
-    pick = (uint64_t)q->flow_hash * n >> 32;
+    pick = q->flow != NULL ? (uint64_t)rn_demux_hash(d, q->flow) * n >> 32 : 0;
     for (struct rn_hash_node *it = first; it != NULL; it = rn_hash_next(it)) {
         struct rn_demux_node *node = node_of(it);
 
@@ -134,7 +134,7 @@ static struct rn_demux_node *find_level(const struct rn_demux *d, struct questio
 
 struct rn_demux_node *rn_demux_find_bound(const struct rn_demux *d, const struct rn_demux_key *key)
 {
-    struct question q = { *key, rn_addr_family(key->local), rn_demux_hash(d, key) };
+    struct question q = { *key, rn_addr_family(key->local), key };
     struct rn_demux_node *node;
 
     q.key.remote = rn_addr_none();
@@ -148,7 +148,7 @@ struct rn_demux_node *rn_demux_find_bound(const struct rn_demux *d, const struct
 
 struct rn_demux_node *rn_demux_find(const struct rn_demux *d, const struct rn_demux_key *key)
 {
-    struct question q = { *key, rn_addr_family(key->local), 0 };
+    struct question q = { *key, rn_addr_family(key->local), NULL };
     struct rn_demux_node *node = find_level(d, &q, key->nic);
 
     return node != NULL ? node : rn_demux_find_bound(d, key);

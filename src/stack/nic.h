@@ -18,6 +18,7 @@ struct rn_nic_addr {
     struct rn_hash_node hash; /* stack-wide table of own addresses is kept by nic_addr.c */
     struct rn_nic *nic;
     struct rn_addr addr;
+    struct rn_addr broadcast; /* of its prefix; none where there is none */
     uint8_t bits;
     uint8_t state; /* enum rn_addr_state */
     uint8_t dad_probes;

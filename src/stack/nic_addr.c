@@ -120,6 +120,14 @@ static enum rn_addr_state first_state(const struct rn_nic *nic, struct rn_addr a
     return may_clash ? RN_ADDR_TENTATIVE : RN_ADDR_PREFERRED;
 }
 
+/* RFC 3021: a /31 has two hosts and no broadcast address. */
+static struct rn_addr broadcast_of(struct rn_addr addr, unsigned bits)
+{
+    struct rn_prefix prefix = rn_prefix_of(addr, bits);
+
+    return rn_addr_is_v4(addr) && bits <= 30 ? rn_prefix_last(&prefix) : rn_addr_none();
+}
+
 int rn_nic_add_addr(struct rn_nic *nic, struct rn_addr addr, unsigned prefix_bits)
 {
     struct rn_stack *stack = nic->stack;
@@ -137,6 +145,7 @@ int rn_nic_add_addr(struct rn_nic *nic, struct rn_addr addr, unsigned prefix_bit
         return RN_E_NOMEM;
     own->nic = nic;
     own->addr = addr;
+    own->broadcast = broadcast_of(addr, prefix_bits);
     own->bits = (uint8_t)prefix_bits;
     own->state = (uint8_t)first_state(nic, addr);
     rn_list_push_back(&nic->addrs, &own->link);
@@ -205,14 +214,7 @@ bool rn_nic_is_broadcast(const struct rn_nic *nic, struct rn_addr addr)
     if (rn_addr_is_broadcast(addr))
         return true;
     rn_list_for_each (it, &nic->addrs) {
-        const struct rn_nic_addr *own = rn_list_entry(it, struct rn_nic_addr, link);
-        struct rn_prefix prefix;
-
-        /* RFC 3021: a /31 has two hosts and no broadcast address. */
-        if (!rn_addr_is_v4(own->addr) || own->bits > 30)
-            continue;
-        prefix = rn_prefix_of(own->addr, own->bits);
-        if (rn_addr_eq(rn_prefix_last(&prefix), addr))
+        if (rn_addr_eq(rn_list_entry(it, struct rn_nic_addr, link)->broadcast, addr))
             return true;
     }
     return false;
