@@ -237,6 +237,7 @@ struct rn_tcp_stack {
     void *probe_arg;
     uint32_t n_orphans;
     uint32_t n_timewait;
+    uint32_t n_flights;       /* connections with data in their send buffers */
     struct rn_list timewaits; /* timewait.c, oldest first */
     struct rn_timer reclaim;  /* reclaim.c, while memory is full */
     struct rn_tcp_fastopen_keys fastopen_keys;

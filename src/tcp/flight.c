@@ -33,6 +33,7 @@ struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn)
     flight->max_out_end = flight->queue.start;
     flight->rate.app_limited = 1; /* it had nothing to send until now */
     conn->flight = flight;
+    rn_tcp_stack_of(conn)->n_flights++;
     if (conn->cc.ops->on_flight != NULL)
         conn->cc.ops->on_flight(conn);
     return flight;
@@ -54,6 +55,7 @@ void rn_tcp_flight_free(struct rn_tcp *conn)
     if (flight == NULL)
         return;
     rn_tcp_busy_end(conn);
+    rn_tcp_stack_of(conn)->n_flights--;
     free_recs(alloc, &flight->in_order, offsetof(struct rn_tcp_rec, order));
     free_recs(alloc, &flight->spare, offsetof(struct rn_tcp_rec, link));
     rn_tcp_queue_fini(conn, &flight->queue);

@@ -9,7 +9,11 @@
 
 #define SNDBUF_FIRST_BYTES (256u * 1024u)
 #define SNDBUF_MAX_BYTES   (8u * 1024u * 1024u)
-#define SNDBUF_LOCAL_BYTES (512u * 1024u) /* enough for any path within one machine */
+/* Enough for any path within one machine; and what all connections there may hold together, at a least for each: data
+ * that outgrew the cache before it left has to be fetched three times, by the checksum, the device and the reader. */
+#define SNDBUF_LOCAL_BYTES     (512u * 1024u)
+#define SNDBUF_LOCAL_ALL_BYTES (8u * 1024u * 1024u)
+#define SNDBUF_LOCAL_MIN_BYTES (64u * 1024u)
 /* Bytes of a super-segment: an IPv4 packet of 65535 with the largest headers. */
 #define SUPER_MAX_BYTES (65535u - 60u - RN_TCP_HDR_MAX_BYTES)
 
@@ -595,18 +599,30 @@ static uint32_t window_on_path(const struct rn_tcp *conn)
 {
     uint32_t cwnd = rn_min_u32(conn->cc.cwnd, SNDBUF_MAX_BYTES / 2);
     uint32_t rtt = rn_max_u32(conn->rtt.srtt_us, 1);
-    uint64_t bare = (uint64_t)cwnd * rn_min_u32(conn->rtt.min_us, rtt) / rtt;
 
-    return rn_max_u32(rn_sat_u32(bare), rn_min_u32(cwnd, SNDBUF_LOCAL_BYTES / 2));
+    return rn_sat_u32((uint64_t)cwnd * rn_min_u32(conn->rtt.min_us, rtt) / rtt);
 }
 
-/* The buffer holds two windows: one in flight, one to follow without waiting for the application. */
+static uint32_t local_share(const struct rn_tcp *conn)
+{
+    uint32_t n = rn_max_u32(rn_tcp_stack_of(conn)->n_flights, 1);
+    uint32_t share = rn_max_u32(SNDBUF_LOCAL_ALL_BYTES / n, SNDBUF_LOCAL_MIN_BYTES);
+
+    return rn_min_u32(share, SNDBUF_LOCAL_BYTES);
+}
+
+/* The buffer holds two windows: one in flight, one to follow without waiting for the application. It grows; only what a
+ * local path took beyond its share, while it was alone, is given back. */
 void rn_tcp_snd_tune(struct rn_tcp *conn)
 {
-    uint32_t want = window_on_path(conn) * 2;
+    uint32_t path = window_on_path(conn) * 2;
+    uint32_t share = local_share(conn);
+    uint32_t want = rn_max_u32(path, rn_min_u32(2 * conn->cc.cwnd, share));
 
-    if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0 || want <= conn->snd.buf_max)
+    if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0)
         return;
-    if (rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)
+    if (want > conn->snd.buf_max && rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)
         conn->snd.buf_max = want;
+    else if (conn->snd.buf_max > share && conn->snd.buf_max <= SNDBUF_LOCAL_BYTES)
+        conn->snd.buf_max = rn_max_u32(path, share);
 }

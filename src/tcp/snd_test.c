@@ -1,4 +1,5 @@
 /* What leaves, when, and in which pieces. */
+#include "tcp/flight.h"
 #include "tcp_fixture.h"
 
 #define MSS 1460
@@ -353,6 +354,38 @@ static void test_pacing_rate_is_kept(void **state)
     tcp_fixture_fini(&f);
 }
 
+static void test_local_send_buffer_is_shared_by_all_who_send(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_tcp *conn;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connected(&f);
+    conn = rn_container_of(sock, struct rn_tcp, sock);
+    conn->cc.cwnd = 1u << 20;
+    conn->rtt.min_us = 100;
+    conn->rtt.srtt_us = 100 * conn->rtt.min_us; /* it stands in a queue of its own making */
+    write_now(&f, sock, MSS, 0);
+    assert_int_equal(rn_tcp_stack_of(conn)->n_flights, 1);
+
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 512 * 1024);
+    rn_tcp_stack_of(conn)->n_flights = 64;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 128 * 1024);
+    rn_tcp_stack_of(conn)->n_flights = 1000;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 64 * 1024);
+
+    rn_tcp_stack_of(conn)->n_flights = 1;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 512 * 1024);
+    rn_sock_abort(sock);
+    tcp_fixture_fini(&f);
+}
+
 /* The window told with an old sequence number, by the segment that fills a hole of ours, still counts. */
 static void test_an_ack_that_advances_tells_its_window(void **state)
 {
@@ -400,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_window_falls_back_after_long_silence),
         cmocka_unit_test(test_keepalive_probes_then_gives_up),
         cmocka_unit_test(test_pacing_rate_is_kept),
+        cmocka_unit_test(test_local_send_buffer_is_shared_by_all_who_send),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
