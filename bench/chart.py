@@ -28,7 +28,7 @@ def _short(value):
         return f"{value / 1e6:.3g} M"
     if value >= 10000:
         return f"{value / 1e3:.3g} k"
-    return f"{value:.3g}"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Panel:

@@ -3,7 +3,8 @@
  * checksums made and verified, unless --gso. Prints Gbit/s, or connections opened and closed per second, and the processor
  * time of the one core that does both ends, as JSON.
  *
- * usage: two_stacks [--mtu N] [--flows N] [--zero-copy] [--gso] [--connections] [--seconds S] [--warm-up S]
+ * usage: two_stacks [--mtu N] [--flows N] [--zero-copy] [--gso] [--connections] [--seconds S | --work N]
+ *                   [--warm-up S]
  */
 #include "dev/pipe.h"
 #include "io/alloc.h"
@@ -22,6 +23,9 @@
 #define PORT        80
 #define FLOWS_MAX   1000u
 #define N_PAIRS     16u
+
+/* What passes in a turn of virtual time, and how many turns bring windows to their full size. */
+enum { VIRTUAL_TURN_NS = 20000, WARM_UP_TURNS = 64 };
 
 /* A connection as its client sees it. */
 struct flow {
@@ -43,6 +47,8 @@ struct bench {
     bool is_zero_copy;
     double warm_up_s;
     double seconds;
+    int64_t buffer_bytes; /* of each socket and direction; 0: as the stack tunes it */
+    uint64_t work;        /* bytes or connections; 0: by time */
     uint64_t received;
     uint64_t opened; /* connections made and closed again, in --connections */
     bool is_connections;
@@ -109,6 +115,14 @@ static void on_client(struct rn_sock *sock, unsigned events, void *arg)
     }
 }
 
+static void set_buffers(const struct bench *b, struct rn_sock *sock)
+{
+    if (b->buffer_bytes == 0)
+        return;
+    must(rn_sock_set_opt(sock, RN_SO_SNDBUF, b->buffer_bytes), "send buffer");
+    must(rn_sock_set_opt(sock, RN_SO_RCVBUF, b->buffer_bytes), "receive buffer");
+}
+
 static void on_listener(struct rn_sock *sock, unsigned events, void *arg)
 {
     struct bench *b = arg;
@@ -120,6 +134,7 @@ static void on_listener(struct rn_sock *sock, unsigned events, void *arg)
             rn_sock_close(server);
             continue;
         }
+        set_buffers(b, server);
         rn_sock_on_event(server, on_server, b);
     }
 }
@@ -151,6 +166,7 @@ static void connect_one(struct bench *b, struct flow *flow)
     flow->bench = b;
     must(rn_tcp_new(&sock, b->stacks[0]), "socket");
     rn_sock_on_event(sock, b->is_connections ? on_short : on_client, flow);
+    set_buffers(b, sock);
     must(rn_sock_bind(sock, &from), "bind");
     err = rn_sock_connect(sock, &at);
     if (err < 0 && err != RN_E_CONNECT_STARTED)
@@ -166,7 +182,7 @@ static void build(struct bench *b)
     struct rn_nic *nic;
 
     must(rn_pool_new(&b->pool, rn_alloc_libc(), NULL), "pool");
-    rn_turn_init(&b->turn, b->pool, seed, rn_clock_now_ns());
+    rn_turn_init(&b->turn, b->pool, seed, b->work > 0 ? 1 : rn_clock_now_ns());
     must(rn_pipe_new(b->ends, &b->turn, &pipe), "pipe");
     for (unsigned i = 0; i < 2; i++) {
         must(rn_stack_new(&b->stacks[i], &b->turn, &opts), "stack");
@@ -226,6 +242,33 @@ static void forget_warm_up(struct bench *b)
         b->flows[i].received = 0;
 }
 
+/* Callgrind counts this function (bench/icount.py): a fixed amount of work in virtual time, so that the same instructions
+ * run every time. */
+__attribute__((noinline, noclone)) static void measured_work(struct bench *b, int64_t now_ns)
+{
+    while (b->received + b->opened < b->work) {
+        now_ns += VIRTUAL_TURN_NS;
+        rn_turn_begin(&b->turn, now_ns);
+        rn_turn_end(&b->turn);
+    }
+}
+
+static void run_work(struct bench *b)
+{
+    int64_t now_ns = 1;
+
+    for (unsigned i = 0; i < b->n_flows; i++)
+        connect_one(b, &b->flows[i]);
+    for (unsigned turn = 0; turn < WARM_UP_TURNS; turn++) {
+        now_ns += VIRTUAL_TURN_NS;
+        rn_turn_begin(&b->turn, now_ns);
+        rn_turn_end(&b->turn);
+    }
+    forget_warm_up(b);
+    measured_work(b, now_ns);
+    printf("{\"work\":%llu}\n", (unsigned long long)(b->received + b->opened));
+}
+
 static void run(struct bench *b)
 {
     double began_s;
@@ -263,6 +306,10 @@ static void take_option(struct bench *b, int option)
         b->seconds = strtod(optarg, NULL);
     else if (option == 'w')
         b->warm_up_s = strtod(optarg, NULL);
+    else if (option == 'n')
+        b->work = strtoull(optarg, NULL, 10);
+    else if (option == 'b')
+        b->buffer_bytes = (int64_t)strtoull(optarg, NULL, 10);
     else if (option == 'c')
         b->is_connections = true;
     else
@@ -275,7 +322,8 @@ int main(int argc, char **argv)
         { "mtu", 1, NULL, 'm' },         { "flows", 1, NULL, 'f' },
         { "gso", 0, NULL, 'g' },         { "zero-copy", 0, NULL, 'z' },
         { "seconds", 1, NULL, 's' },     { "warm-up", 1, NULL, 'w' },
-        { "connections", 0, NULL, 'c' }, { 0 }
+        { "connections", 0, NULL, 'c' }, { "work", 1, NULL, 'n' },
+        { "buffer", 1, NULL, 'b' },      { 0 }
     };
     static struct bench b = { .mtu = 1500, .n_flows = 1, .seconds = 2, .warm_up_s = 0.3 };
     int option;
@@ -285,6 +333,9 @@ int main(int argc, char **argv)
     if (b.n_flows > FLOWS_MAX)
         b.n_flows = FLOWS_MAX;
     build(&b);
-    run(&b);
+    if (b.work > 0)
+        run_work(&b);
+    else
+        run(&b);
     return 0;
 }
