@@ -85,7 +85,8 @@ static bool takes_family(const struct rn_demux_node *node, enum rn_family family
 struct question {
     struct rn_demux_key key;
     enum rn_family family;
-    const struct rn_demux_key *flow; /* the whole tuple; NULL: asked for exactly, nobody can share it */
+    const struct rn_demux_key
+        *flow; /* the whole tuple; NULL: asked for exactly, nobody can share it */
 };
 
 /* One node, or the flow's own of a REUSEPORT group: by a hash of the whole tuple, so that a flow stays with its socket. */
