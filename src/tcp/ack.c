@@ -152,16 +152,11 @@ static void sample_rtt(struct rn_tcp *conn, struct rn_tcp_ack *ack)
         rn_tcp_rtt_sample(conn, ack->rtt_us);
 }
 
-/* Room is told when a third of the buffer is free: a wake-up should be worth its cost. */
 static void tell_application(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
     if (ack->acked == 0)
         return;
-    if ((conn->flags & RN_TCPF_WANT_WRITE) != 0 && rn_tcp_wants_more(conn) &&
-        rn_tcp_snd_room(conn) >= conn->snd.buf_max / 3) {
-        conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
-        rn_sock_ready(&conn->sock, RN_WRITABLE);
-    }
+    rn_tcp_tell_room(conn);
     if ((conn->flags & RN_TCPF_WANT_DRAINED) != 0 && conn->snd.queued == 0)
         rn_sock_ready(&conn->sock, RN_DRAINED);
 }

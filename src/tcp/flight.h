@@ -352,6 +352,8 @@ uint32_t rn_tcp_unsent(const struct rn_tcp *conn);
 uint32_t rn_tcp_lowat_room(const struct rn_tcp *conn);
 /* Is so little left unsent that the application should be woken for more? As on Linux, half of NOTSENT_LOWAT. */
 bool rn_tcp_wants_more(const struct rn_tcp *conn);
+/* Tells a writer that waits, if it is worth its while. */
+void rn_tcp_tell_room(struct rn_tcp *conn);
 /* Lets the send buffer follow cwnd. */
 void rn_tcp_snd_tune(struct rn_tcp *conn);
 /* Bytes per second; 0: not paced. */

@@ -165,6 +165,23 @@ bool rn_tcp_wants_more(const struct rn_tcp *conn)
     return unsent < (lowat + 1) / 2;
 }
 
+static bool is_third_free(const struct rn_tcp *conn)
+{
+    uint32_t third = conn->snd.buf_max / 3;
+
+    return conn->snd.queued <= conn->snd.buf_max - third &&
+           rn_stack_pressure(conn->sock.stack) != RN_PRESSURE_FULL;
+}
+
+/* Room is told when a third of the buffer is free: a wake-up should be worth its cost. */
+void rn_tcp_tell_room(struct rn_tcp *conn)
+{
+    if ((conn->flags & RN_TCPF_WANT_WRITE) == 0 || !is_third_free(conn) || !rn_tcp_wants_more(conn))
+        return;
+    conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
+    rn_sock_ready(&conn->sock, RN_WRITABLE);
+}
+
 /* --- room below (DESIGN 2.3: at most 128 KiB of a connection between TCP and the device) ---------------------------- */
 
 static bool has_room_below(struct rn_tcp *conn, struct rn_tcp_flight *flight)
@@ -553,6 +570,7 @@ static void send_data(struct rn_tcp *conn)
     if (conn->state == RN_TCP_CLOSED || conn->flight == NULL)
         return;
     note_limit(conn, conn->flight);
+    rn_tcp_tell_room(conn);
     if (waits) {
         rn_nic_wait(conn->flow.nic, &conn->output);
         return;

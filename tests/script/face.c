@@ -456,8 +456,10 @@ static bool step_connecting(struct face *face, struct face_fd *f, struct face_ca
         return finish(call, err < 0 ? errno_of(err) : -ECONNABORTED);
     }
     if ((ready & (RN_WRITABLE | RN_READABLE)) != 0) {
+        struct rn_endpoint remote = rn_sock_remote(f->sock);
+
         f->is_connecting = false;
-        return finish(call, 0);
+        return finish(call, errno_of(rn_sock_connect(f->sock, &remote))); /* tells it once */
     }
     return wait_or(face, f, call, call->is_started ? EINPROGRESS : EALREADY);
 }
