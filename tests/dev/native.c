@@ -4,6 +4,8 @@
 #include "native_ns.h"
 #include "promises.h"
 
+#include <runnel/linkwatch.h>
+#include <runnel/loop.h>
 #include <runnel/tun.h>
 #include <runnel/xdp.h>
 
@@ -264,9 +266,108 @@ static void test_offloads_can_be_left_out_one_by_one(void **state)
     }
 }
 
+/* --- what people do to an interface --------------------------------------------------------------------------- */
+struct watched {
+    struct rn_loop *loop;
+    struct rn_device *dev;
+    struct rn_link_watch *watch;
+    unsigned events;
+};
+
+static void note_events(struct rn_device *dev, unsigned events)
+{
+    ((struct watched *)dev->owner)->events |= events;
+}
+
+static bool watched_init(struct watched *w)
+{
+    const struct rn_tun_opts opts = { .name = "tun9", .mtu = MTU };
+
+    *w = (struct watched){ 0 };
+    assert_int_equal(rn_loop_new(&w->loop, NULL), RN_OK);
+    if (rn_tun_open(&w->dev, rn_loop_turn(w->loop), &opts) < 0)
+        return false;
+    native_up("tun9", MTU);
+    w->dev->owner = w;
+    w->dev->notify = note_events;
+    assert_int_equal(rn_link_watch_new(&w->watch, w->loop, w->dev), RN_OK);
+    return true;
+}
+
+static void watched_fini(struct watched *w)
+{
+    rn_link_watch_free(w->watch);
+    rn_device_free(w->dev);
+    rn_loop_free(w->loop);
+    native_forget();
+}
+
+/* Runs the loop until all of @wanted was told, for a second at most. */
+static unsigned told(struct watched *w, unsigned wanted)
+{
+    unsigned events;
+
+    for (unsigned i = 0; i < 100 && (w->events & wanted) != wanted; i++)
+        assert_true(rn_loop_step(w->loop, 10 * RN_NS_PER_MS) >= 0);
+    events = w->events;
+    w->events = 0;
+    return events;
+}
+
+static void test_device_follows_its_interface(void **state)
+{
+    struct watched w;
+    (void)state;
+    if (!watched_init(&w))
+        skip();
+
+    native_up("tun9", 1300);
+    assert_int_equal(told(&w, RN_DEV_MTU_CHANGED), RN_DEV_MTU_CHANGED);
+    assert_int_equal(w.dev->mtu, 1300);
+    native_lower("tun9");
+    assert_int_equal(told(&w, RN_DEV_LINK_DOWN), RN_DEV_LINK_DOWN);
+    native_rename("tun9", "blue");
+    assert_int_equal(told(&w, RN_DEV_RENAMED), RN_DEV_RENAMED);
+    assert_string_equal(w.dev->name, "blue");
+    native_up("blue", 1300);
+    assert_int_equal(told(&w, RN_DEV_LINK_UP), RN_DEV_LINK_UP);
+    watched_fini(&w);
+}
+
+static void test_device_follows_its_interface_into_another_namespace(void **state)
+{
+    struct watched w;
+    int home;
+    int there;
+    (void)state;
+    if (!watched_init(&w))
+        skip();
+    home = native_open();
+    native_forget();
+    there = native_open();
+    native_return(home);
+
+    native_move("tun9", there);
+    assert_int_equal(told(&w, RN_DEV_LINK_DOWN), RN_DEV_LINK_DOWN);
+    native_return(there);
+    native_rename("tun9", "red");
+    native_up("red", 1200);
+    native_return(home);
+
+    assert_true((told(&w, RN_DEV_RENAMED | RN_DEV_MTU_CHANGED | RN_DEV_LINK_UP) & RN_DEV_LINK_UP) !=
+                0);
+    assert_string_equal(w.dev->name, "red");
+    assert_int_equal(w.dev->mtu, 1200);
+    close(home);
+    close(there);
+    watched_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_device_follows_its_interface),
+        cmocka_unit_test(test_device_follows_its_interface_into_another_namespace),
         cmocka_unit_test(test_super_packet_that_the_kernel_refuses_is_cut_and_sent_again),
         cmocka_unit_test(test_offloads_can_be_left_out_one_by_one),
         cmocka_unit_test(test_order_holds_over_sockets_that_are_filled_one_after_the_other),

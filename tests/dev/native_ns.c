@@ -6,9 +6,14 @@
 #include "host/userns.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int silence(const char *which)
@@ -71,4 +76,48 @@ void native_veth(unsigned mtu)
 void native_forget(void)
 {
     assert_true(native_enter());
+}
+
+void native_lower(const char *ifname)
+{
+    const struct rn_link_change down = { .admin = RN_LINK_DOWN };
+    struct rn_nl nl = open_rtnl();
+    int index = rn_rtnl_link_index(&nl, ifname);
+
+    assert_true(index > 0);
+    assert_int_equal(rn_rtnl_link_set(&nl, (unsigned)index, &down), 0);
+    rn_nl_close(&nl);
+}
+
+void native_rename(const char *ifname, const char *to)
+{
+    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq req = { 0 };
+
+    strncpy(req.ifr_name, ifname, sizeof(req.ifr_name) - 1);
+    strncpy(req.ifr_newname, to, sizeof(req.ifr_newname) - 1);
+    assert_int_equal(ioctl(sock, SIOCSIFNAME, &req), 0);
+    close(sock);
+}
+
+int native_open(void)
+{
+    int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+void native_return(int netns)
+{
+    assert_int_equal(setns(netns, CLONE_NEWNET), 0);
+}
+
+void native_move(const char *ifname, int netns)
+{
+    char command[96];
+
+    snprintf(command, sizeof(command), "ip link set %s netns /proc/%d/fd/%d", ifname, (int)getpid(),
+             netns);
+    assert_int_equal(system(command), 0);
 }

@@ -8,5 +8,12 @@ bool native_enter(void);
 void native_veth(unsigned mtu);
 /* Leaves the namespace for a fresh one; with its last socket all of the old one vanishes. */
 void native_forget(void);
+void native_lower(const char *ifname);
+/* Of a link that is down. */
+void native_rename(const char *ifname, const char *to);
+/* Namespaces: ours, going (back) to one, and a link's going. */
+int native_open(void);
+void native_return(int netns);
+void native_move(const char *ifname, int netns);
 /* Sets MTU and raises a link. */
 void native_up(const char *ifname, unsigned mtu);
