@@ -128,3 +128,34 @@ RN_PUBLIC struct rn_split *rn_split_free(struct rn_split *split);
 /* A front with number @index. Returns owned; freeing it leaves the number free. Errors: NOMEM, EXISTS, BAD_OPTION (index). */
 RN_PUBLIC RN_MUST_USE int rn_split_front(struct rn_device **ret, struct rn_split *split,
                                          unsigned index);
+
+/*
+ * A switch: Ethernet devices behind each other. It learns who lives at which port from what it hears, sends a frame there, and frames
+ * for groups and for strangers everywhere. A NIC joins by one end of an Ethernet pipe. A port that is slow loses frames, counted;
+ * the others do not wait.
+ */
+struct rn_bridge;
+
+#define RN_BRIDGE_PORTS_MAX 32u
+
+/* Zero is: 1024 stations, forgotten after 300 s of silence. */
+struct rn_bridge_opts {
+    uint32_t learned_max; /* stations remembered, the one heard least recently forgotten first */
+    int64_t age_ns;
+    /* Optional: @port closed or broke and was taken out; it is the caller's again. */
+    void (*on_port_failed)(void *arg, struct rn_device *port);
+    void *arg;
+};
+
+/* Returns owned. Errors: NOMEM. */
+RN_PUBLIC RN_MUST_USE int rn_bridge_new(struct rn_bridge **ret, struct rn_turn *turn,
+                                        const struct rn_bridge_opts *opts);
+/* Lets all ports go, which stay the caller's. Consumes @bridge (may be NULL). Returns NULL. */
+RN_PUBLIC struct rn_bridge *rn_bridge_free(struct rn_bridge *bridge);
+/* Borrows @port until it is removed, failed, or the bridge freed; takes its events. Errors: EXISTS, LIMIT, BAD_OPTION (no
+ * Ethernet). */
+RN_PUBLIC RN_MUST_USE int rn_bridge_add(struct rn_bridge *bridge, struct rn_device *port);
+/* Drops what waits for it and forgets who lived there. A no-op for a stranger. */
+RN_PUBLIC void rn_bridge_remove(struct rn_bridge *bridge, struct rn_device *port);
+/* How many stations it remembers. */
+RN_PUBLIC unsigned rn_bridge_stations(const struct rn_bridge *bridge);
