@@ -22,10 +22,13 @@ static unsigned describe_batch(struct rn_packet_tx *tx, const struct rn_pktq *ou
     return n;
 }
 
-/* The front packet failed with the present errno. Returns true when it is gone and the next may be tried. */
+/*
+ * The front packet failed with the present errno. Returns true when it is gone and the next may be tried. ENOBUFS says that the
+ * interface dropped it: to offer it again, when it is one that no interface takes, would hold up all behind it for ever.
+ */
 static bool settle_failure(struct rn_device *dev, struct rn_pktq *out)
 {
-    enum rn_tx_fate fate = rn_tx_fate_of(errno);
+    enum rn_tx_fate fate = errno == ENOBUFS ? RN_TX_DROP : rn_tx_fate_of(errno);
 
     if (fate == RN_TX_CLOSED)
         rn_device_mark_closed(dev);

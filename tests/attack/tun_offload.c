@@ -7,6 +7,7 @@
 #include "wire/proto.h"
 #include "wire/vnet.h"
 #include <runnel/err.h>
+#include <runnel/shm.h>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -185,6 +186,37 @@ static void test_E07_runt_frames_are_counted_and_bounded_per_wakeup(void **state
     rn_test_turn_fini(&t);
 }
 
+/* The other process of a shared memory says what it likes. */
+static void test_E01_to_E06_hold_for_a_neighbour_in_shared_memory_too(void **state)
+{
+    const struct rn_shm_opts opts = { .has_offload = true };
+    struct rn_device *ours;
+    struct rn_device *theirs;
+    struct rn_pktq q = { 0 };
+    struct rn_test_turn t;
+    int fds[RN_SHM_FDS];
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_shm_new(&ours, &t.turn, &opts), RN_OK);
+    rn_shm_fds(ours, fds);
+    for (unsigned i = 0; i < RN_SHM_FDS; i++)
+        fds[i] = dup(fds[i]);
+    assert_int_equal(rn_shm_from_fds(&theirs, &t.turn, fds, &opts), RN_OK);
+    for (unsigned i = 0; i < RN_TEST_LIES; i++)
+        rn_pktq_push(&q, rn_test_lying_tcp4(t.pool, i));
+    rn_pktq_push(&q, rn_test_tcp4(t.pool, 1000, 100));
+    assert_int_equal(theirs->ops->write_batch(theirs, &q), RN_TEST_LIES + 1);
+
+    assert_int_equal(ours->ops->read_batch(ours, &q, 64), 1);
+
+    assert_int_equal(ours->drops.n[RN_DROP_MALFORMED], RN_TEST_LIES);
+    assert_int_equal(rn_pkt_segments(q.first), 10);
+    rn_pktq_free_all(&q);
+    rn_device_free(ours);
+    rn_device_free(theirs);
+    rn_test_turn_fini(&t);
+}
+
 /* Segment @i of a stream that would merge, with one byte of a header changed. */
 static struct rn_pkt *bait(struct rn_test_turn *t, unsigned i, unsigned at, uint8_t xor)
 {
@@ -321,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_E04_checksum_field_anywhere_else_is_refused),
         cmocka_unit_test(test_E05_header_length_is_a_hint_that_nobody_believes),
         cmocka_unit_test(test_E06_super_packet_without_a_checksum_to_make_is_refused),
+        cmocka_unit_test(test_E01_to_E06_hold_for_a_neighbour_in_shared_memory_too),
         cmocka_unit_test(test_E07_runt_frames_are_counted_and_bounded_per_wakeup),
         cmocka_unit_test(test_E08_segments_that_differ_in_any_header_field_are_not_merged),
         cmocka_unit_test(test_E09_segment_with_a_bad_checksum_is_never_merged),

@@ -18,13 +18,13 @@ def need_tun():
         rig.skip("/dev/net/tun is closed to us")
 
 
-def configure(net, link):
-    net.ip(f"link set {link} mtu {MTU} up")
+def configure(net, link, mtu=MTU):
+    net.ip(f"link set {link} mtu {mtu} up")
     net.addr(link, "198.51.100.1/24", "2001:db8:1::1/64")
 
 
-def start_probe(net, kind, link):
-    probe = net.start([PROBE, kind, link, MTU])
+def start_probe(net, kind, link, mtu=MTU):
+    probe = net.start([PROBE, kind, link, mtu])
     rig.wait_until(lambda: "ready" in probe.log.read_text() or probe.poll() is not None, "the device is open")
     assert "ready" in probe.log.read_text(), probe.log.read_text()
     return probe
@@ -39,14 +39,14 @@ def with_tun(kind):
     return net, probe
 
 
-def with_veth(kind="packet"):
+def with_veth(kind="packet", mtu=MTU):
     net = rig.Net("kernel")
     far = rig.Net("far")
     far.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
-    net.ip(f"link add e0 mtu {MTU} type veth peer name f0 mtu {MTU} netns {far.holder.pid}")
+    net.ip(f"link add e0 mtu {mtu} type veth peer name f0 mtu {mtu} netns {far.holder.pid}")
     far.ip("link set f0 up")
-    probe = start_probe(far, kind, "f0")
-    configure(net, "e0")
+    probe = start_probe(far, kind, "f0", mtu)
+    configure(net, "e0", mtu)
     return net, probe
 
 
@@ -86,6 +86,12 @@ def sockets_filled_one_after_the_other_answer_pings():
 @rig.test
 def a_ring_resolves_addresses_and_answers_pings():
     net, _ = with_veth("ring")
+    ping_every_size(net)
+
+
+@rig.test
+def an_xdp_socket_resolves_addresses_and_answers_pings():
+    net, _ = with_veth("xdp", 1500)  # ping's checksums are its own: none is left to the interface
     ping_every_size(net)
 
 

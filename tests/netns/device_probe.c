@@ -2,7 +2,7 @@
  * A machine of ours on a real interface: opens the device in the present network namespace and answers echo requests and
  * address resolution until it is killed. For device.py.
  *
- *     device_probe tun|tap|packet|group|ring INTERFACE MTU
+ *     device_probe tun|tap|packet|group|ring|xdp INTERFACE MTU
  */
 #include "io/packet_device.h"
 #include "ip/ip.h"
@@ -12,6 +12,7 @@
 #include <runnel/loop.h>
 #include <runnel/nic.h>
 #include <runnel/tun.h>
+#include <runnel/xdp.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ static int open_device(struct rn_device **ret, struct rn_turn *turn, char **argv
     };
     struct rn_packet_opts packet = { .name = argv[2], .mtu = mtu, .mac = mac };
 
+    if (strcmp(argv[1], "xdp") == 0)
+        return rn_xdp_open(ret, turn, &(struct rn_xdp_opts){ .name = argv[2], .mac = mac });
     if (strcmp(argv[1], "ring") == 0)
         return rn_packet_ring_open(ret, turn, &packet);
     if (strcmp(argv[1], "group") == 0) {

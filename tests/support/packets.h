@@ -49,6 +49,37 @@ static inline struct rn_pkt *rn_test_tcp4(struct rn_pool *pool, size_t len, uint
     return pkt;
 }
 
+#define RN_TEST_LIES 8u
+
+/* A super-packet whose metadata do not fit it, rows E01-E06: what a device's other end may claim in a virtio header. */
+static inline struct rn_pkt *rn_test_lying_tcp4(struct rn_pool *pool, unsigned which)
+{
+    static const struct {
+        uint8_t gso;
+        uint8_t csum;
+        uint16_t gso_size;
+        uint16_t csum_start;
+        uint16_t csum_offset;
+    } lies[RN_TEST_LIES] = {
+        { RN_GSO_TCP6, RN_CSUM_PARTIAL, 100, 20, 16 },
+        { RN_GSO_UDP, RN_CSUM_PARTIAL, 100, 20, 16 },
+        { RN_GSO_TCP4, RN_CSUM_PARTIAL, 0, 20, 16 },
+        { RN_GSO_TCP4, RN_CSUM_PARTIAL, 0xffff, 20, 16 },
+        { RN_GSO_TCP4, RN_CSUM_PARTIAL, 100, 19, 16 },
+        { RN_GSO_TCP4, RN_CSUM_PARTIAL, 100, 20, 6 },
+        { RN_GSO_TCP4, RN_CSUM_PARTIAL, 100, 65535, 65535 },
+        { RN_GSO_TCP4, RN_CSUM_NONE, 100, 0, 0 },
+    };
+    struct rn_pkt *pkt = rn_test_tcp4(pool, 1000, 100);
+
+    pkt->gso = lies[which].gso;
+    pkt->csum = lies[which].csum;
+    pkt->gso_size = lies[which].gso_size;
+    pkt->csum_start = lies[which].csum_start;
+    pkt->csum_offset = lies[which].csum_offset;
+    return pkt;
+}
+
 /* An IPv4 UDP packet of @len payload bytes; the first four are @number, big-endian. Checksum complete. */
 static inline struct rn_pkt *rn_test_udp4(struct rn_pool *pool, uint32_t number, size_t len)
 {
