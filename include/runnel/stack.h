@@ -21,7 +21,7 @@ struct rn_stack_opts {
     uint32_t icmp_rate_per_s; /* 1000; of ICMP errors, half of it to one destination */
     uint32_t icmp_burst;      /* 50 */
     uint32_t reass_max_bytes; /* 4 MiB for all fragments held */
-    size_t sock_max_bytes;    /* 256 MiB for all socket queues together */
+    size_t sock_max_bytes;    /* for all socket queues together; default half of the pool */
     uint16_t port_first;      /* 32768: ephemeral ports, RFC 6056 */
     uint16_t port_last;       /* 60999 */
     uint8_t default_ttl;      /* 64 */

@@ -25,7 +25,7 @@ enum rn_write_flag {
     RN_WRITE_MORE = 1 << 0, /* more follows: hold back a partial segment (MSG_MORE) */
 };
 
-/* Copies as much as the send buffer takes. Returns how many bytes (> 0), WOULD_BLOCK (RN_WRITABLE follows),
+/* Copies as much as the send buffer and memory take. Returns how many bytes (> 0), WOULD_BLOCK (RN_WRITABLE follows),
  * CLOSED_FOR_SEND, CONN_RESET, NOT_CONNECTED. Sent at the end of the turn. */
 RN_PUBLIC RN_MUST_USE int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len,
                                            unsigned flags);

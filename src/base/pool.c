@@ -234,6 +234,7 @@ struct rn_drop_account *rn_pool_drops(struct rn_pool *pool)
 void rn_pool_get_stats(const struct rn_pool *pool, struct rn_pool_stats *ret)
 {
     *ret = (struct rn_pool_stats){
+        .bytes_max = pool->max_bytes,
         .bytes_held = pool->bytes_held,
         .bytes_in_use = bytes_in_use(pool),
         .pkts_in_use = pool->slabs[SLAB_PKT].in_use,

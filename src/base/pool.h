@@ -19,6 +19,7 @@ struct rn_pool_limits {
 #define RN_POOL_DEFAULT_MAX_BYTES ((size_t)512 << 20)
 
 struct rn_pool_stats {
+    size_t bytes_max;    /* the budget */
     size_t bytes_held;   /* taken from the allocator */
     size_t bytes_in_use; /* handed out */
     size_t pkts_in_use;

@@ -11,7 +11,6 @@ static const struct rn_stack_opts defaults = {
     .icmp_rate_per_s = 1000,
     .icmp_burst = 50,
     .reass_max_bytes = 4u << 20,
-    .sock_max_bytes = (size_t)256 << 20,
     .port_first = 32768,
     .port_last = 60999,
     .default_ttl = 64, /* RFC 1700, as every host sends */
@@ -51,7 +50,17 @@ static bool has_secret(const struct rn_stack_opts *opts)
     return opts->is_test || memcmp(opts->secret, zero, sizeof(zero)) != 0;
 }
 
-static void fill_defaults(struct rn_stack_opts *opts)
+/* The other half is for what comes and goes: if sockets held every slab, the segment that fills their hole could neither
+ * arrive nor be sent, and nothing would ever move again. */
+static size_t half_of_pool(const struct rn_turn *turn)
+{
+    struct rn_pool_stats stats;
+
+    rn_pool_get_stats(turn->pool, &stats);
+    return stats.bytes_max / 2;
+}
+
+static void fill_defaults(struct rn_stack_opts *opts, const struct rn_turn *turn)
 {
     if (opts->icmp_rate_per_s == 0)
         opts->icmp_rate_per_s = defaults.icmp_rate_per_s;
@@ -60,7 +69,7 @@ static void fill_defaults(struct rn_stack_opts *opts)
     if (opts->reass_max_bytes == 0)
         opts->reass_max_bytes = defaults.reass_max_bytes;
     if (opts->sock_max_bytes == 0)
-        opts->sock_max_bytes = defaults.sock_max_bytes;
+        opts->sock_max_bytes = half_of_pool(turn);
     if (opts->port_first == 0)
         opts->port_first = defaults.port_first;
     if (opts->port_last == 0)
@@ -243,7 +252,7 @@ int rn_stack_new(struct rn_stack **ret, struct rn_turn *turn, const struct rn_st
     stack->protos = opts->protos;
     stack->route_gen = 1;
     stack->loop_task.run = deliver_looped;
-    fill_defaults(&stack->opts);
+    fill_defaults(&stack->opts, turn);
     derive_secrets(&stack->secrets, opts->secret);
     rn_list_init(&stack->nics);
     rn_list_init(&stack->routes.all);

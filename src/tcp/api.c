@@ -195,8 +195,10 @@ int64_t rn_tcp_write(struct rn_sock *sock, const void *bytes, size_t len, unsign
     if (n == 0)
         return RN_E_WOULD_BLOCK;
     taken = rn_tcp_snd_copy(conn, bytes, n);
+    if (taken < (int64_t)n)
+        rn_tcp_memory_short(conn);
     if (taken < 0)
-        return taken;
+        return RN_E_WOULD_BLOCK;
     if ((flags & RN_WRITE_MORE) != 0)
         conn->flags |= RN_TCPF_MORE;
     else
@@ -270,15 +272,19 @@ int64_t rn_tcp_write_ref(struct rn_sock *sock, struct rn_slice bytes, void (*rel
         return RN_E_WOULD_BLOCK;
     }
     loan = rn_alloc_new(rn_turn_alloc(sock->stack->turn), sizeof(*loan));
-    if (loan == NULL)
-        return RN_E_NOMEM;
+    if (loan == NULL) {
+        rn_tcp_memory_short(conn);
+        return RN_E_WOULD_BLOCK;
+    }
     loan->task.run = tell_released;
     loan->turn = sock->stack->turn;
     loan->release = release;
     loan->arg = arg;
     taken = append_loan(conn, bytes, loan);
-    if (taken < 0)
-        return taken;
+    if (taken < 0) {
+        rn_tcp_memory_short(conn);
+        return RN_E_WOULD_BLOCK;
+    }
     written(conn);
     return taken;
 }

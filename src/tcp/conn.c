@@ -241,28 +241,12 @@ static void abort_all(struct rn_tcp_stack *tcp)
     }
 }
 
-/* Writers whose own ACKs have all come would wait for ever for memory that others gave back. */
-void rn_tcp_relieved(struct rn_stack *stack, void *state)
-{
-    struct rn_tcp_stack *tcp = state;
-    struct rn_list *it;
-    (void)stack;
-
-    rn_list_for_each (it, &tcp->conns) {
-        struct rn_tcp *conn = rn_list_entry(it, struct rn_tcp, link);
-
-        if ((conn->flags & RN_TCPF_WANT_WRITE) == 0)
-            continue;
-        conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
-        rn_sock_ready(&conn->sock, RN_WRITABLE);
-    }
-}
-
 void rn_tcp_detach(struct rn_stack *stack, void *state)
 {
     struct rn_tcp_stack *tcp = state;
 
     rn_turn_cancel(stack->turn, &tcp->reclaim);
+    rn_turn_cancel(stack->turn, &tcp->retry);
     rn_tcp_forwarder_detach(tcp);
     abort_all(tcp);
     rn_tcp_timewait_free_all(tcp);

@@ -15,6 +15,10 @@
 #include "wire/tcp_opts.h"
 #include <runnel/tcp.h>
 
+/* What a connection may queue in each direction though the memory of all sockets is full (as Linux tcp_rmem[0] and
+ * tcp_wmem[0]): else two hosts that are full of what each wants to send would wait for each other's window for ever. */
+#define RN_TCP_LEAST_BYTES 4096u
+
 struct rn_tcp;
 struct rn_tcp_flight;         /* tcp/flight.h */
 struct rn_tcp_rx;             /* tcp/reorder.h */
@@ -240,6 +244,7 @@ struct rn_tcp_stack {
     uint32_t n_flights;       /* connections with data in their send buffers */
     struct rn_list timewaits; /* timewait.c, oldest first */
     struct rn_timer reclaim;  /* reclaim.c, while memory is full */
+    struct rn_timer retry;    /* reclaim.c, while somebody waits for a slab */
     struct rn_tcp_fastopen_keys fastopen_keys;
     struct rn_tcp_fastopen_cache *fastopen_cache; /* owned; NULL until first needed */
 };

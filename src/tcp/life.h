@@ -15,9 +15,11 @@ extern const struct rn_sock_ops rn_tcp_sock_ops;
 
 int rn_tcp_attach(struct rn_stack *stack, void **ret_state);
 void rn_tcp_detach(struct rn_stack *stack, void *state);
-void rn_tcp_relieved(struct rn_stack *stack, void *state);
-/* reclaim.c: memory is full. */
+/* reclaim.c: the memory of sockets is full; has room again; there was none for what @conn's application wrote, so that
+ * RN_WRITABLE is told a little later. */
 void rn_tcp_strained(struct rn_stack *stack, void *state);
+void rn_tcp_relieved(struct rn_stack *stack, void *state);
+void rn_tcp_memory_short(struct rn_tcp *conn);
 void rn_tcp_input(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
 void rn_tcp_error_in(struct rn_stack *stack, const struct rn_icmp_err *err);
 

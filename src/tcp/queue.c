@@ -220,12 +220,12 @@ int64_t rn_tcp_snd_append(struct rn_tcp *conn, struct rn_buf *buf, uint32_t off,
 size_t rn_tcp_snd_room(const struct rn_tcp *conn)
 {
     uint32_t lowat = rn_tcp_cold_get(conn)->notsent_lowat;
+    uint32_t max = conn->snd.buf_max;
     uint32_t room;
 
-    if (conn->snd.queued >= conn->snd.buf_max ||
-        rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
-        return 0;
-    room = conn->snd.buf_max - conn->snd.queued;
+    if (rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
+        max = rn_min_u32(max, RN_TCP_LEAST_BYTES);
+    room = conn->snd.queued < max ? max - conn->snd.queued : 0;
     return lowat == 0 ? room : rn_min_u32(room, rn_tcp_lowat_room(conn));
 }
 

@@ -162,12 +162,15 @@ static uint32_t promised(const struct rn_tcp *conn)
     return left > 0 ? (uint32_t)left : 0;
 }
 
-/* The largest window there will be. */
+/* The largest window there may be now. */
 static uint32_t window_limit(const struct rn_tcp *conn)
 {
     uint32_t clamp = rn_tcp_cold_get(conn)->window_clamp;
+    uint32_t limit = clamp != 0 ? rn_min_u32(conn->rcv.buf_max, clamp) : conn->rcv.buf_max;
 
-    return clamp != 0 ? rn_min_u32(conn->rcv.buf_max, clamp) : conn->rcv.buf_max;
+    if (rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
+        limit = rn_min_u32(limit, RN_TCP_LEAST_BYTES);
+    return limit;
 }
 
 static uint32_t room(const struct rn_tcp *conn)
@@ -184,7 +187,7 @@ uint32_t rn_tcp_rcv_window(struct rn_tcp *conn)
     uint32_t now = promised(conn);
     uint32_t want = rn_min_u32(room(conn), (uint32_t)UINT16_MAX << conn->rcv.wscale);
 
-    if (want <= now || rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_FULL)
+    if (want <= now)
         return now;
     /* Receiver's SWS avoidance, RFC 9293 §3.8.6.2.2: open by a segment or half the buffer, or not at all. */
     if (want - now < rn_min_u32(window_limit(conn) / 2, conn->rcv.mss_est))
@@ -194,8 +197,6 @@ uint32_t rn_tcp_rcv_window(struct rn_tcp *conn)
 
 uint16_t rn_tcp_rcv_first_window(const struct rn_tcp *model)
 {
-    if (rn_stack_pressure(model->sock.stack) == RN_PRESSURE_FULL)
-        return 0;
     return rn_sat_u16(window_limit(model));
 }
 

@@ -12,6 +12,7 @@
  */
 
 #define AGAIN_NS      RN_NS_PER_S
+#define RETRY_NS      (20 * RN_NS_PER_MS)
 #define AGE_FIRST_NS  (64 * RN_NS_PER_S)
 #define AGE_LEAST_NS  (8 * RN_NS_PER_S)
 #define ORPHAN_FACTOR 4
@@ -81,4 +82,41 @@ void rn_tcp_strained(struct rn_stack *stack, void *state)
     tcp->reclaim.fire = reclaim;
     if (!rn_timer_is_armed(&tcp->reclaim))
         reclaim(&tcp->reclaim);
+}
+
+/* Writers whose own ACKs have all come would wait for ever for memory that others gave back. */
+static void wake_writers(struct rn_tcp_stack *tcp)
+{
+    struct rn_list *it;
+
+    rn_list_for_each (it, &tcp->conns) {
+        struct rn_tcp *conn = rn_list_entry(it, struct rn_tcp, link);
+
+        if ((conn->flags & RN_TCPF_WANT_WRITE) == 0 || rn_tcp_snd_room(conn) == 0)
+            continue;
+        conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
+        rn_sock_ready(&conn->sock, RN_WRITABLE);
+    }
+}
+
+void rn_tcp_relieved(struct rn_stack *stack, void *state)
+{
+    (void)stack;
+    wake_writers(state);
+}
+
+static void retry(struct rn_timer *timer)
+{
+    wake_writers(rn_container_of(timer, struct rn_tcp_stack, retry));
+}
+
+/* Slabs come home to the pool from anywhere and nobody tells, so the writer is asked to try again. */
+void rn_tcp_memory_short(struct rn_tcp *conn)
+{
+    struct rn_tcp_stack *tcp = rn_tcp_stack_of(conn);
+
+    conn->flags |= RN_TCPF_WANT_WRITE;
+    tcp->retry.fire = retry;
+    if (!rn_timer_is_armed(&tcp->retry))
+        rn_turn_arm(tcp->stack->turn, &tcp->retry, rn_tcp_now_ns(conn) + RETRY_NS);
 }

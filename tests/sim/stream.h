@@ -22,6 +22,8 @@ struct sim_opts {
     const char *cc;       /* NULL default */
     int64_t limit_ns;     /* of virtual time; 0: 1 hour */
     int64_t start_ns;     /* when it begins */
+    size_t pool_bytes;    /* of both ends and what is between them; 0: default */
+    size_t sock_bytes;    /* of the sockets of one end; 0: default */
     /* Puts a device over the client's, which it consumes; NULL: none. */
     struct rn_device *(*wrap)(struct rn_device *below);
 };
@@ -135,9 +137,11 @@ static inline void sim_on_accept(struct rn_sock *listener, unsigned events, void
     rn_sock_on_event(sim->server.sock, sim_on_event, &sim->server);
 }
 
-static inline void sim_side_init(struct rn_test_side *side, struct rn_turn *turn, uint8_t number)
+static inline void sim_side_init(struct rn_test_side *side, struct rn_turn *turn,
+                                 const struct sim_opts *sim_opts, uint8_t number)
 {
-    struct rn_test_net_opts opts = { .protos = &sim_protos };
+    struct rn_test_net_opts opts = { .protos = &sim_protos,
+                                     .stack = { .sock_max_bytes = sim_opts->sock_bytes } };
 
     rn_test_side_init(side, turn, &opts, number);
 }
@@ -165,7 +169,7 @@ static inline void sim_init(struct sim *sim, const struct sim_opts *opts)
     struct rn_device *ends[2];
 
     *sim = (struct sim){ 0 };
-    rn_test_turn_init(&sim->t);
+    rn_test_turn_init_within(&sim->t, opts->pool_bytes);
     rn_test_turn_at(&sim->t, opts->start_ns);
     assert_int_equal(rn_pipe_new(ends, &sim->t.turn, &po), 0);
     sim->a.device = ends[0];
@@ -174,8 +178,8 @@ static inline void sim_init(struct sim *sim, const struct sim_opts *opts)
         assert_int_equal(rn_impair_new(&sim->a.device, ends[0], &opts->impair), 0);
     if (opts->wrap != NULL)
         sim->a.device = opts->wrap(sim->a.device);
-    sim_side_init(&sim->a, &sim->t.turn, 1);
-    sim_side_init(&sim->b, &sim->t.turn, 2);
+    sim_side_init(&sim->a, &sim->t.turn, opts, 1);
+    sim_side_init(&sim->b, &sim->t.turn, opts, 2);
     sim->client = (struct sim_end){ .to_write = opts->forth_bytes,
                                     .to_read = opts->back_bytes,
                                     .write_bytes = write_bytes,

@@ -16,13 +16,19 @@ struct rn_test_turn {
     struct rn_turn turn;
 };
 
-static inline void rn_test_turn_init(struct rn_test_turn *t)
+static inline void rn_test_turn_init_within(struct rn_test_turn *t, size_t pool_bytes)
 {
     static const uint8_t seed[16] = "runnel test seed";
+    struct rn_pool_limits limits = { .max_bytes = pool_bytes };
 
     rn_test_alloc_init(&t->alloc);
-    assert_int_equal(rn_pool_new(&t->pool, &t->alloc.alloc, NULL), 0);
+    assert_int_equal(rn_pool_new(&t->pool, &t->alloc.alloc, &limits), 0);
     rn_turn_init(&t->turn, t->pool, seed, 0);
+}
+
+static inline void rn_test_turn_init(struct rn_test_turn *t)
+{
+    rn_test_turn_init_within(t, 0);
 }
 
 static inline void rn_test_turn_fini(struct rn_test_turn *t)

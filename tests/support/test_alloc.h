@@ -15,12 +15,15 @@ struct rn_test_alloc {
     size_t bytes_live;
     size_t bytes_peak;
     uint64_t n_calls;
-    uint64_t fail_at;  /* the n-th call from now on fails, counting from 1; 0: never */
-    bool fail_forever; /* and all after it */
+    uint64_t fail_at;    /* the n-th call from now on fails, counting from 1; 0: never */
+    bool fail_forever;   /* and all after it */
+    uint64_t fail_every; /* besides: each n-th call fails; 0: none does */
 };
 
 static inline bool rn_test_alloc_fails(struct rn_test_alloc *t)
 {
+    if (t->fail_every != 0 && t->n_calls % t->fail_every == 0)
+        return true;
     if (t->fail_at == 0)
         return false;
     if (t->fail_at > 1) {
