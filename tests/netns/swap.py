@@ -2,7 +2,7 @@
 """Two networks joined by TUN, links and TUN, whose outer ends are replaced every 10 ms (swap_probe).
 
     near                                              far
-    ta 198.51.100.1/30  --- p2p --- pipe --- p2p ---  tb 198.51.100.2/30
+    ta 198.51.100.1/30  --- p2p --- forwarders --- p2p ---  tb 198.51.100.2/30
 """
 import os
 import signal

@@ -1,11 +1,16 @@
 /*
- * Two TUNs joined by forwarder and point-to-point link; both outer ends are replaced every ten milliseconds. For swap.py.
+ * Two TUNs joined by forwarders and point-to-point links; both outer ends are replaced every ten milliseconds. For swap.py.
  *
  *     swap_probe INTERFACE INTERFACE MTU
  *
- * tun A -> forwarder -> pipe -> p2p -> tun B, and tun B -> p2p -> pipe -> tun A. A replaced end is a new device on a duplicate
- * of the queue's descriptor, as after a hand-over; SIGUSR1 stops the swapping.
+ *     tun A -- p2p -- joint == pipe, forwarder, pipe => joint -- p2p -- tun B
+ *                           <= pipe, forwarder, pipe ==
+ *
+ * A forwarder goes one way: a joint is a device whose writes go into one pipe, and whose reads come from another. A replaced end
+ * is a new device on a duplicate of the queue's descriptor, as after a hand-over; SIGUSR1 stops the swapping.
  */
+#include "dev/callback.h"
+#include "dev/forward.h"
 #include "dev/p2p.h"
 #include "dev/pipe.h"
 #include "io/device_watch.h"
@@ -28,12 +33,27 @@ struct end {
     struct rn_device_watch watch;
 };
 
-/* A row of two links: the first joins tun A to the pipe, the second the pipe to tun B. */
+/* Two one-way devices as one. */
+struct joint {
+    struct rn_device *dev;
+    struct rn_device *in;
+    struct rn_device *out;
+};
+
+/* One way: what is written to .near is read from .far. */
+struct lane {
+    struct rn_device *near[2];
+    struct rn_forwarder *forwarder;
+    struct rn_device *far[2];
+};
+
+/* A row of two links: the first joins tun A to a joint, the second the other joint to tun B. */
 struct row {
     struct rn_loop *loop;
     struct rn_p2p link[2];
     struct end end[2];
-    struct rn_device *middle[2];
+    struct lane lane[2];
+    struct joint joint[2];
     unsigned n_swaps;
     uint32_t mtu;
 };
@@ -78,6 +98,67 @@ static int swap(struct row *row, unsigned which)
     return err;
 }
 
+/* --- the middle ----------------------------------------------------------------------------------------------------- */
+static int joint_read(void *arg, struct rn_pktq *in, unsigned max)
+{
+    struct rn_device *from = ((struct joint *)arg)->in;
+
+    return from->ops->read_batch(from, in, max);
+}
+
+static int joint_write(void *arg, struct rn_pktq *out)
+{
+    struct rn_device *to = ((struct joint *)arg)->out;
+
+    return to->ops->write_batch(to, out);
+}
+
+static void pass_event(struct rn_device *dev, unsigned events)
+{
+    rn_device_notify(((struct joint *)dev->owner)->dev, events);
+}
+
+static int open_lane(struct row *row, struct lane *lane)
+{
+    const struct rn_pipe_opts pipe = { .mtu = row->mtu, .has_offload = true };
+    struct rn_turn *turn = rn_loop_turn(row->loop);
+    int err = rn_pipe_new(lane->near, turn, &pipe);
+
+    if (err >= 0)
+        err = rn_pipe_new(lane->far, turn, &pipe);
+    if (err >= 0)
+        err = rn_forwarder_new(&lane->forwarder, turn, &(struct rn_forwarder_opts){ 0 });
+    if (err >= 0)
+        err = rn_forwarder_set_from(lane->forwarder, lane->near[1]);
+    return err < 0 ? err : rn_forwarder_set_to(lane->forwarder, lane->far[0]);
+}
+
+static int open_joint(struct row *row, struct joint *joint, struct lane *out, struct lane *in)
+{
+    const struct rn_callback_opts opts = { .read = joint_read,
+                                           .write = joint_write,
+                                           .arg = joint,
+                                           .mtu = row->mtu,
+                                           .caps = out->near[0]->caps };
+
+    joint->out = out->near[0];
+    joint->in = in->far[1];
+    joint->out->owner = joint->in->owner = joint;
+    joint->out->notify = joint->in->notify = pass_event;
+    return rn_callback_new(&joint->dev, rn_loop_turn(row->loop), &opts);
+}
+
+static int open_middle(struct row *row)
+{
+    int err = open_lane(row, &row->lane[0]);
+
+    if (err >= 0)
+        err = open_lane(row, &row->lane[1]);
+    if (err >= 0)
+        err = open_joint(row, &row->joint[0], &row->lane[0], &row->lane[1]);
+    return err < 0 ? err : open_joint(row, &row->joint[1], &row->lane[1], &row->lane[0]);
+}
+
 static int64_t now_ns(void)
 {
     struct timespec ts;
@@ -108,15 +189,14 @@ static int run(struct row *row)
 
 static int open_row(struct row *row, char **argv)
 {
-    const struct rn_pipe_opts pipe = { .mtu = row->mtu, .has_offload = true };
-    int err = rn_pipe_new(row->middle, rn_loop_turn(row->loop), &pipe);
+    int err = open_middle(row);
 
     for (unsigned i = 0; i < 2 && err >= 0; i++) {
         struct rn_tun_opts opts = { .name = argv[1 + i], .mtu = row->mtu };
         struct rn_device *dev;
 
         rn_p2p_init(&row->link[i], rn_loop_turn(row->loop));
-        err = rn_p2p_set(&row->link[i], i == 0 ? RN_P2P_B : RN_P2P_A, row->middle[i]);
+        err = rn_p2p_set(&row->link[i], i == 0 ? RN_P2P_B : RN_P2P_A, row->joint[i].dev);
         if (err >= 0)
             err = rn_tun_open(&dev, rn_loop_turn(row->loop), &opts);
         if (err >= 0)
