@@ -6,6 +6,9 @@
                                                   2001:db8:1::1/64                 2001:db8:1::2/64
 """
 import json
+import os
+import pathlib
+import subprocess
 
 import behind
 import rig
@@ -75,6 +78,29 @@ def a_delay_is_felt_both_ways(way):
 def a_small_mtu_carries_a_file(way):
     host, server = behind.two_nets()
     fetch_and_send(host, server, way, 1 << 20, "--mtu", "576")
+
+
+@rig.test
+def small_socket_queues_are_made_up_for_by_more_of_them():
+    if os.environ.get("RN_IS_SANITIZED") == "1":
+        rig.skip("nothing can be loaded before a sanitizer")
+    if not rig.came_as_root():
+        rig.skip("started without root: the user's way is then the only one, with the queues this machine has")
+    host, server = behind.two_nets()
+    small = os.environ.get("SMALL_QUEUE", str(rig.ROOT / "build/tests/netns/small_queue.so"))
+    sent = rig.random_file("sent", 64 << 20)
+    sink = server.start(["sh", "-c", "nc -l -p 9000 | sha256sum"])
+    server.wait_listening(9000)
+    whole = ["env", f"LD_PRELOAD={small}"] + rig.runnel("run", "-q", "--", "sh", "-c",
+                                                        f"unset LD_PRELOAD; nc -N {SERVER4} 9000 < {sent}; sleep 2")
+    process = subprocess.Popen(host.inside(rig.as_user(whole)))
+    rig._cleanups.callback(rig.stop, process)
+    fds = pathlib.Path(f"/proc/{behind.worker_of(process)}/fd")
+    rig.wait_until(lambda: sum(os.readlink(fd).startswith("socket:") for fd in fds.iterdir()) >= 16,
+                   "there are sixteen sockets")
+    sink.wait(30)
+
+    assert sink.log.read_text().split()[0] == rig.sha256(sent)
 
 
 def traffic(host, server):
