@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -191,14 +192,54 @@ static void check_echoes(struct rn_pktq *q, uint32_t *next)
     }
 }
 
+/* Sends and checks ECHOES packets over @dev, which lives on @t. */
+static void exchange(struct rn_test_turn *t, struct rn_device *dev)
+{
+    struct rn_pktq q = { 0 };
+    uint32_t sent = 0;
+    uint32_t next = 0;
+
+    while (next < ECHOES) {
+        if (sent < ECHOES && sent - next < 1000)
+            sent += (uint32_t)send_numbers(t->pool, dev, sent, 50);
+        if (dev->ops->read_batch(dev, &q, 64) == RN_E_WOULD_BLOCK && sent - next >= 1000)
+            wait_for(dev);
+        check_echoes(&q, &next);
+    }
+}
+
+static void *echo_thread(void *arg)
+{
+    assert_int_equal(echo_until_closed(arg), 0);
+    return NULL;
+}
+
+/* The same within one process, where a thread sanitizer sees both sides. */
+static void test_another_thread_returns_every_packet_in_order(void **state)
+{
+    struct rn_shm_opts opts = { .ring_bytes = 1 };
+    struct rn_test_turn t;
+    struct rn_device *dev;
+    pthread_t thread;
+    int fds[RN_SHM_FDS];
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_shm_new(&dev, &t.turn, &opts), RN_OK);
+    take_fds(dev, fds);
+    assert_int_equal(pthread_create(&thread, NULL, echo_thread, fds), 0);
+
+    exchange(&t, dev);
+
+    rn_device_free(dev);
+    pthread_join(thread, NULL);
+    rn_test_turn_fini(&t);
+}
+
 static void test_another_process_returns_every_packet_in_order(void **state)
 {
     struct rn_shm_opts opts = { .ring_bytes = 1 };
-    struct rn_pktq q = { 0 };
     struct rn_test_turn t;
     struct rn_device *dev;
-    uint32_t sent = 0;
-    uint32_t next = 0;
     int fds[RN_SHM_FDS];
     int status;
     pid_t pid;
@@ -212,13 +253,7 @@ static void test_another_process_returns_every_packet_in_order(void **state)
     for (unsigned i = 0; i < RN_SHM_FDS; i++)
         close(fds[i]);
 
-    while (next < ECHOES) {
-        if (sent < ECHOES && sent - next < 1000)
-            sent += (uint32_t)send_numbers(t.pool, dev, sent, 50);
-        if (dev->ops->read_batch(dev, &q, 64) == RN_E_WOULD_BLOCK && sent - next >= 1000)
-            wait_for(dev);
-        check_echoes(&q, &next);
-    }
+    exchange(&t, dev);
 
     rn_device_free(dev);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -320,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_only_a_sleeper_is_woken),
         cmocka_unit_test(test_who_found_no_room_is_told_of_it),
         cmocka_unit_test(test_what_was_sent_before_the_end_is_read_and_then_the_end),
+        cmocka_unit_test(test_another_thread_returns_every_packet_in_order),
         cmocka_unit_test(test_another_process_returns_every_packet_in_order),
         cmocka_unit_test(test_no_word_in_the_memory_can_do_harm),
         cmocka_unit_test(test_memory_that_could_be_taken_away_is_refused),
