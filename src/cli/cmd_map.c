@@ -257,6 +257,12 @@ static bool is_question(const struct rn_opts_rest *rest)
     return is_path(rest) || (rest->n_operands == 2 && strcmp(rest->operands[0], "show") == 0);
 }
 
+/* Filter rules may be many: only a way asks for them, or may be asked of what is saved whole. */
+static bool wants_filters(const struct map_opts *opts, const struct rn_opts_rest *rest)
+{
+    return is_path(rest) || (opts->save != NULL && opts->full);
+}
+
 static int scan_and_answer(const struct map_opts *opts, const struct rn_opts_rest *rest)
 {
     struct rn_scan_options scan;
@@ -269,6 +275,7 @@ static int scan_and_answer(const struct map_opts *opts, const struct rn_opts_res
         return complain("open", scan.from_fd < 0 && opts->from != NULL ? opts->from : opts->save,
                         err);
     }
+    scan.wants_filters = wants_filters(opts, rest);
     err = rn_scan(&scan, &map);
     close_files(&scan);
     if (err < 0)
@@ -319,7 +326,7 @@ static const struct rn_opt options[] = {
       0, NULL },
     { "port", 'p', RN_OPT_NUMBER, "PORT", "only who uses or forwards a port", AT(port), 1, 65535,
       NULL },
-    { "verbose", 'v', RN_OPT_COUNT, NULL, "also every route and link-local address", AT(verbose), 0,
+    { "verbose", 'v', RN_OPT_COUNT, NULL, "also all routes, inner and link-local", AT(verbose), 0,
       0, NULL },
     { "save", 0, RN_OPT_TEXT, "FILE", "keep what was seen; names and addresses replaced", AT(save),
       0, 0, NULL },
@@ -353,6 +360,10 @@ const struct rn_verb rn_verb_map = {
     .notes = "What could not be read is shown as such, with what would be needed to read it; it is "
              "never left out "
              "silently. Without privilege the networks of your own processes are shown.\n\n"
+             "A way to a port also asks the filter rules of nf_tables on it, of the packet that "
+             "opens a connection; the way back, and filters of bridges, it does not look at.\n\n"
+             "With --save --full the file holds command lines and the configurations of "
+             "containers, environments and all: it is for your eyes.\n\n"
              "Exit status: 0 if the picture was made, even if parts of it could not be read (with "
              "--strict: 3).",
     .run = run,

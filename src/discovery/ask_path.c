@@ -1,6 +1,7 @@
 #include "discovery/ask_path.h"
 
 #include "base/text.h"
+#include "discovery/ask_filter.h"
 #include "discovery/ask_route.h"
 #include "discovery/ask_wire.h"
 #include "discovery/name.h"
@@ -25,6 +26,8 @@ struct walk {
     uint16_t port;
     uint8_t ip_proto;
     unsigned n_nats;
+    bool is_rewritten; /* its destination, in this network */
+    bool asks_filters;
 };
 
 static void add_line(struct walk *w, enum rn_path_step step, const char *text)
@@ -66,6 +69,101 @@ static void put_target(struct rn_text *t, struct rn_addr a, uint16_t port)
     rn_text_endpoint(t, &(struct rn_endpoint){ .addr = a, .port = port });
 }
 
+/* ---- filters ---- */
+
+static bool end_by_filter(struct walk *w, const struct rn_filter_answer *answer)
+{
+    if (answer->verdict == RN_FILTER_DROP)
+        return end_with(w, "dropped by ", answer->rule, "");
+    return end_with(w, "cannot tell: ", answer->rule, " decides by what is not known here");
+}
+
+static bool were_rules_read(const struct walk *w)
+{
+    for (size_t i = 0; i < w->map->n_unreadable; i++) {
+        const struct rn_map_unreadable *u = &w->map->unreadable[i];
+
+        if (u->netns == w->ns && strncmp(u->what, "forwarded ports", 15) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* True: it goes on. */
+static bool pass(struct walk *w, struct rn_filter_packet *packet)
+{
+    static const char *const hooks[] = { "prerouting", "input", "forward", "output",
+                                         "postrouting" };
+    struct rn_filter_answer answer;
+    char buf[LINE_BYTES];
+    struct rn_text t = rn_text_of(buf, sizeof(buf));
+
+    if (!w->asks_filters)
+        return true;
+    if (!were_rules_read(w))
+        return end(w, "cannot tell: the rules of this network could not be read");
+    packet->netns = w->ns;
+    packet->from = w->from;
+    packet->to = w->to;
+    packet->port = w->port;
+    packet->ip_proto = w->ip_proto;
+    packet->is_rewritten = w->is_rewritten;
+    answer = rn_filter_ask(&w->path->arena, packet);
+    if (answer.verdict != RN_FILTER_PASS)
+        return end_by_filter(w, &answer);
+    if (answer.n_chains != 0) {
+        rn_text_str(&t, hooks[packet->hook]);
+        rn_text_str(&t, answer.rule[0] != '\0' ? " passes by " : " passes");
+        rn_text_str(&t, answer.rule);
+        add_line(w, RN_PATH_FILTER, buf);
+    }
+    if (w->ns->has_old_filters && packet->hook != RN_FILTER_PREROUTING &&
+        packet->hook != RN_FILTER_POSTROUTING)
+        return end(w, "cannot tell: rules of iptables-legacy may stop it, and are not followed");
+    return true;
+}
+
+static bool pass_in(struct walk *w, bool is_before_nat)
+{
+    return w->iif == NULL || pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING,
+                                                                 .iif = w->iif,
+                                                                 .is_before_nat = is_before_nat });
+}
+
+static bool pass_out(struct walk *w, enum rn_filter_hook hook, const struct rn_map_link *oif)
+{
+    struct rn_filter_packet packet = { .hook = hook, .oif = oif };
+
+    packet.iif = hook == RN_FILTER_FORWARD ? w->iif : NULL;
+    return pass(w, &packet);
+}
+
+/* What a network sends to itself goes out of lo, and comes in again. */
+static bool pass_to_local(struct walk *w)
+{
+    const struct rn_map_link *lo = rn_model_link_by_name(w->ns, "lo");
+
+    if (w->iif == NULL && rn_addr_is_none(w->from))
+        w->from = w->to;
+    if (w->iif == NULL &&
+        (!pass_out(w, RN_FILTER_OUTPUT, lo) || !pass_out(w, RN_FILTER_POSTROUTING, lo)))
+        return false;
+    return pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_INPUT,
+                                               .iif = w->iif != NULL ? w->iif : lo });
+}
+
+static bool pass_away(struct walk *w, const struct rn_map_link *oif)
+{
+    bool is_v4 = rn_addr_is_v4(w->to);
+    bool is_off = (is_v4 ? w->ns->forwarding_v4 : w->ns->forwarding_v6) == RN_FORWARDING_OFF;
+
+    if (w->iif != NULL && w->asks_filters && is_off)
+        return end(w, is_v4 ? "this network does not forward: net.ipv4.ip_forward is 0"
+                            : "this network does not forward: net.ipv6.conf.all.forwarding is 0");
+    return pass_out(w, w->iif != NULL ? RN_FILTER_FORWARD : RN_FILTER_OUTPUT, oif) &&
+           pass_out(w, RN_FILTER_POSTROUTING, oif);
+}
+
 /* ---- destinations rewritten ---- */
 
 static bool iif_fits(const struct rn_map_fwd *fwd, const struct rn_map_link *iif)
@@ -104,6 +202,7 @@ static void rewrite(struct walk *w, const struct rn_map_fwd *fwd, const char *wh
     char buf[LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
+    w->is_rewritten = true;
     put_target(&t, w->to, w->port);
     if (!rn_addr_is_none(fwd->to))
         w->to = fwd->to;
@@ -435,6 +534,7 @@ static bool cross_wire(struct walk *w, const struct hop *hop)
     w->iif = trail.answers;
     w->ns = trail.answers->netns;
     w->oif = NULL;
+    w->is_rewritten = false;
     return true;
 }
 
@@ -447,11 +547,11 @@ static bool take_hop(struct walk *w)
 
     if (!w->ns->is_entered)
         return end(w, "cannot tell: this network could not be read");
-    if (!take_nat(w))
+    if (!pass_in(w, true) || !take_nat(w) || !pass_in(w, false))
         return false;
     local = local_link(w->ns, w->to);
     if (local != NULL)
-        return deliver(w, local);
+        return pass_to_local(w) && deliver(w, local);
     answer = rn_route_choose(&(struct rn_route_query){ .netns = w->ns,
                                                        .to = w->to,
                                                        .from = w->from,
@@ -469,9 +569,9 @@ static bool take_hop(struct walk *w)
         return false;
     say_route(w, &answer, &hop);
     if (answer.route->type == RTN_LOCAL)
-        return deliver(w, hop.link);
+        return pass_to_local(w) && deliver(w, hop.link);
     choose_source(w, answer.route, hop.link);
-    return cross_wire(w, &hop);
+    return pass_away(w, hop.link) && cross_wire(w, &hop);
 }
 
 static void take_all_hops(struct walk *w)
@@ -491,9 +591,10 @@ int rn_path_find(struct rn_path *ret, const struct rn_map *map, const struct rn_
                       .oif = query->oif,
                       .to = query->to,
                       .port = query->port,
-                      .ip_proto = query->ip_proto };
+                      .ip_proto = query->ip_proto,
+                      .asks_filters = query->asks_filters };
 
-    *ret = (struct rn_path){ .why = "" };
+    *ret = (struct rn_path){ .why = "", .has_asked_filters = query->asks_filters };
     take_all_hops(&w);
     return ret->arena.is_full ? RN_E_NOMEM : RN_OK;
 }
@@ -588,6 +689,7 @@ int rn_path_parse(const struct rn_map *map, const char *const from_to[2], struct
     err = parse_to(map, from_to[1], &query);
     if (err < 0)
         return err;
+    query.asks_filters = map->has_filters && query.port != 0;
     *ret = query;
     return RN_OK;
 }

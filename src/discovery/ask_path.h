@@ -1,8 +1,8 @@
 #pragma once
 /*
  * `runnel map path`: which way a packet takes from a network of this machine, hop by hop, each with its reason. What is
- * not known ends the way with "cannot tell": nothing is guessed. Not looked at are filter rules and whether a network
- * forwards at all; whoever shows a way says so.
+ * not known ends the way with "cannot tell": nothing is guessed. Filters are asked where the scan has read them and a
+ * port tells what kind of packet is meant; never the way back, filters of bridges and devices, and reverse path checks.
  */
 #include "discovery/model.h"
 
@@ -14,9 +14,10 @@ struct rn_path_query {
     struct rn_addr to;
     uint16_t port;    /* 0: none */
     uint8_t ip_proto; /* of .port: 6, 17 */
+    bool asks_filters;
 };
 
-enum rn_path_step { RN_PATH_NAT, RN_PATH_ROUTE, RN_PATH_WIRE, RN_PATH_LOCAL };
+enum rn_path_step { RN_PATH_NAT, RN_PATH_ROUTE, RN_PATH_WIRE, RN_PATH_LOCAL, RN_PATH_FILTER };
 
 struct rn_path_line {
     const struct rn_map_netns *netns; /* where it happens */
@@ -25,6 +26,7 @@ struct rn_path_line {
 };
 
 struct rn_path {
+    bool has_asked_filters;
     struct rn_arena arena;
     struct rn_path_line *lines;
     size_t n_lines;

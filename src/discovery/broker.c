@@ -138,7 +138,8 @@ static void tell_host(struct rn_broker *b)
     rn_dump_u32(out, geteuid());
     rn_dump_u64(out, b->caps);
     rn_dump_u64(out, (uint64_t)time(NULL));
-    rn_dump_u32(out, no_init ? RN_DUMP_HOST_NO_INIT : 0);
+    rn_dump_u32(out, (no_init ? RN_DUMP_HOST_NO_INIT : 0u) |
+                         (b->options.wants_filters ? RN_DUMP_HOST_HAS_FILTERS : 0u));
     rn_dump_u64(out, b->nsfs_dev);
     rn_dump_u64(out, b->self_net_ino);
     rn_dump_u64(out, no_init ? 0 : b->nsfs_dev);

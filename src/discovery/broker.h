@@ -100,6 +100,7 @@ struct rn_progress {
 
 struct rn_broker_options {
     bool is_argv0_only; /* keep arguments out of the dump */
+    bool wants_filters; /* also rules that only let pass or stop, and who forwards */
 };
 
 struct rn_broker {

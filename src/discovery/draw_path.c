@@ -11,7 +11,8 @@
 static const char *const steps[] = { [RN_PATH_NAT] = "nat",
                                      [RN_PATH_ROUTE] = "route",
                                      [RN_PATH_WIRE] = "wire",
-                                     [RN_PATH_LOCAL] = "local" };
+                                     [RN_PATH_LOCAL] = "local",
+                                     [RN_PATH_FILTER] = "filter" };
 
 static void put_netns(const struct rn_draw *draw, struct rn_line *line,
                       const struct rn_map_netns *ns)
@@ -45,7 +46,10 @@ void rn_draw_path(const struct rn_draw *draw, const struct rn_path *path, struct
                 path->is_reached ? "reached: " : "not reached: ");
     rn_line_put(&line, RN_STYLE_PLAIN, path->why);
     rn_line_end(&line);
-    rn_line_put(&line, RN_STYLE_DIM, "(not looked at: filter rules, whether networks forward)");
+    rn_line_put(&line, RN_STYLE_DIM,
+                path->has_asked_filters
+                    ? "(not looked at: the way back, filters of bridges, reverse path checks)"
+                    : "(not looked at: filter rules, whether networks forward)");
     rn_line_end(&line);
     rn_line_free(&line);
 }
@@ -69,6 +73,7 @@ void rn_draw_path_json(const struct rn_draw *draw, const struct rn_path *path, s
     rn_json_open(&j, NULL, '{');
     rn_json_text(&j, "schema", "runnel.path/1");
     rn_json_bool(&j, "reached", path->is_reached);
+    rn_json_bool(&j, "filters_asked", path->has_asked_filters);
     rn_json_text(&j, "why", path->why);
     netns_id(&j, "netns", path->netns);
     if (path->link != NULL)

@@ -90,6 +90,8 @@ enum rn_dump_table {
     RN_TABLE_PROC_RAW6,
     RN_TABLE_PROC_PING,
     RN_TABLE_PROC_PING6,
+    RN_TABLE_PROC_FORWARDS, /* sys/net/ipv4/ip_forward */
+    RN_TABLE_PROC_FORWARDS6,
     RN_TABLE_N
 };
 
@@ -121,6 +123,7 @@ enum {
     RN_DUMP_PROCESS_IS_FROZEN = 1, /* PROCESS flags */
     RN_DUMP_HOST_IS_REDACTED = 1,  /* HOST flags */
     RN_DUMP_HOST_NO_INIT = 2,      /* PID 1's namespace could not be read */
+    RN_DUMP_HOST_HAS_FILTERS = 4, /* rules that only let pass or stop are there, and who forwards */
 };
 
 struct rn_dump_frame {

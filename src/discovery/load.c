@@ -62,6 +62,7 @@ static void load_host(struct rn_load *l, struct rn_view payload)
     if (rn_text_next_line(&os, &line))
         h->cpus_online = rn_load_str(l, line);
     l->map->is_redacted = flags & RN_DUMP_HOST_IS_REDACTED;
+    l->map->has_filters = flags & RN_DUMP_HOST_HAS_FILTERS;
     /* Inside a PID namespace the machine's first process is out of sight: the scanner's own stands in. */
     l->map->is_initial_guessed = l->init_ino == 0;
     if (l->init_ino == 0) {

@@ -161,12 +161,27 @@ static bool parse_line(struct rn_view line, struct rn_sockdiag_sock *s)
     return true;
 }
 
+static void load_forwards(struct rn_load *l, enum rn_dump_table table, struct rn_view text)
+{
+    enum rn_map_forwarding says =
+        text.len != 0 && text.ptr[0] == '0' ? RN_FORWARDING_OFF : RN_FORWARDING_ON;
+
+    if (table == RN_TABLE_PROC_FORWARDS)
+        l->current->forwarding_v4 = says;
+    else
+        l->current->forwarding_v6 = says;
+}
+
 void rn_load_procnet(struct rn_load *l, enum rn_dump_table table, struct rn_view text)
 {
     bool is_v6 = table == RN_TABLE_PROC_RAW6 || table == RN_TABLE_PROC_PING6;
     bool is_raw = table == RN_TABLE_PROC_RAW || table == RN_TABLE_PROC_RAW6;
     struct rn_view line;
 
+    if (table == RN_TABLE_PROC_FORWARDS || table == RN_TABLE_PROC_FORWARDS6) {
+        load_forwards(l, table, text);
+        return;
+    }
     if (!rn_text_next_line(&text, &line)) /* the heading */
         return;
     while (rn_text_next_line(&text, &line)) {

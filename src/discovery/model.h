@@ -141,6 +141,10 @@ struct rn_map_nsid {
     struct rn_map_netns *netns; /* NULL: unknown */
 };
 
+enum rn_map_forwarding { RN_FORWARDING_UNKNOWN, RN_FORWARDING_OFF, RN_FORWARDING_ON };
+
+struct rn_ruleset;
+
 struct rn_map_netns {
     uint64_t dev, ino;   /* identity on every kernel; 0: a placeholder known by NSID only */
     uint64_t cookie;     /* SO_NETNS_COOKIE, never reused; 0: kernel before 5.14 */
@@ -177,6 +181,9 @@ struct rn_map_netns {
     struct rn_map_tenant *tenants; /* PID 1 first, containers, then by name */
     size_t n_tenants;
     uint32_t n_processes;
+    enum rn_map_forwarding forwarding_v4, forwarding_v6; /* of packets for others */
+    struct rn_ruleset *ruleset; /* of nf_tables, see map.has_filters; NULL: there are no rules */
+    bool has_old_filters; /* iptables-legacy stops or lets pass here; its rules are not followed */
 };
 
 /* ---- the whole ---- */
@@ -205,6 +212,7 @@ struct rn_map {
     struct rn_map_unreadable *unreadable;
     size_t n_unreadable;
     bool is_initial_guessed;
+    bool has_filters; /* rules that only let pass or stop were read */
     bool is_redacted; /* made from a dump with names and addresses replaced */
 };
 

@@ -189,19 +189,23 @@ static void walk_base_chain(struct rn_nft_walk *w, const struct rn_nft_chain *c)
 
 void rn_portfwd_nft(struct rn_load *l, size_t first, size_t end)
 {
-    struct rn_ruleset rs = { .arena = &l->map->arena };
+    struct rn_ruleset *rs = rn_arena_new(&l->map->arena, sizeof(*rs));
     struct rn_nft_walk w = {
-        .rules = &rs, .run = { .load = l, .netns = l->nft[first].netns, .origin = RN_FWD_NFT }
+        .rules = rs, .run = { .load = l, .netns = l->nft[first].netns, .origin = RN_FWD_NFT }
     };
 
+    if (rs == NULL)
+        return;
+    rs->arena = &l->map->arena;
     for (size_t i = first; i < end; i++)
-        keep_blob(&rs, &l->nft[i]);
-    for (size_t i = 0; i < rs.n_sets; i++) {
-        if (rs.sets[i].n_elems > 1)
-            qsort(rs.sets[i].elems, rs.sets[i].n_elems, sizeof(rs.sets[i].elems[0]), cmp_elem);
+        keep_blob(rs, &l->nft[i]);
+    for (size_t i = 0; i < rs->n_sets; i++) {
+        if (rs->sets[i].n_elems > 1)
+            qsort(rs->sets[i].elems, rs->sets[i].n_elems, sizeof(rs->sets[i].elems[0]), cmp_elem);
     }
-    for (size_t i = 0; i < rs.n_chains; i++)
-        walk_base_chain(&w, &rs.chains[i]);
+    w.run.netns->ruleset = rs;
+    for (size_t i = 0; i < rs->n_chains; i++)
+        walk_base_chain(&w, &rs->chains[i]);
     if (w.run.is_cut)
         rn_model_note(l->map, (struct rn_map_unreadable){
                                   .what = "forwarded ports (nf_tables)",

@@ -314,6 +314,16 @@ static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_pac
     }
 }
 
+/* Not a table that is there because somebody once looked: one with rules beside its policies. */
+static bool is_filter(struct rn_view info)
+{
+    struct rn_view table = rn_nl_str(rn_view_of(info.ptr, XT_TABLE_MAXNAMELEN));
+    uint32_t n_entries = rn_nl_u32_at(info, offsetof(struct ipt_getinfo, num_entries));
+    const uint32_t n_empty = 4; /* three policies and the end of the table */
+
+    return rn_view_is(table, "filter") && n_entries > n_empty;
+}
+
 static void put_name(struct legacy *g, struct rn_view info)
 {
     struct rn_text t = rn_text_of(g->name, sizeof(g->name));
@@ -332,6 +342,10 @@ void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob)
 
     if (info.len < sizeof(struct ipt_getinfo))
         return;
+    if (is_filter(info)) {
+        blob->netns->has_old_filters = true;
+        return;
+    }
     g.at = blob->kind == RN_FAMILY_V4 ? &layouts[0] : &layouts[1];
     g.table = rn_view_of(blob->bytes.ptr + info.len, blob->bytes.len - info.len);
     put_name(&g, info);

@@ -242,6 +242,27 @@ static void tell_visit(struct rn_visit *v, const struct owner *o)
     rn_dump_end(out);
 }
 
+/* sysctl shows those of the network of whoever looks. */
+static void tell_forwarding(struct rn_visit *v)
+{
+    static const struct {
+        const char *path;
+        enum rn_dump_table table;
+    } files[] = { { "sys/net/ipv4/ip_forward", RN_TABLE_PROC_FORWARDS },
+                  { "sys/net/ipv6/conf/all/forwarding", RN_TABLE_PROC_FORWARDS6 } };
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(files); i++) {
+        uint8_t text[16];
+        int len = rn_proc_read(v->b->proc_fd, files[i].path, text, sizeof(text));
+
+        if (len <= 0)
+            continue;
+        rn_dump_begin(&v->b->out, RN_DUMP_PROCNET, (uint16_t)files[i].table);
+        rn_dump_bytes(&v->b->out, rn_view_of(text, (size_t)len));
+        rn_dump_end(&v->b->out);
+    }
+}
+
 /* Inside the namespace. */
 static void read_inside(struct rn_visit *v, const struct owner *o)
 {
@@ -259,6 +280,8 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     rn_visit_socks(v);
     rn_visit_nft(v);
     rn_visit_xtables(v);
+    if (v->b->options.wants_filters)
+        tell_forwarding(v);
     rn_nl_close(&v->route);
 }
 

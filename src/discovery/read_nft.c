@@ -94,12 +94,20 @@ static bool may_rewrite(const struct rn_nft_chain *c)
            c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_INGRESS;
 }
 
+static bool may_stop(const struct rn_nft_chain *c)
+{
+    return c->id.family == NFPROTO_IPV4 || c->id.family == NFPROTO_IPV6 ||
+           c->id.family == NFPROTO_INET;
+}
+
 static void watch_chain(struct rn_view message, void *arg)
 {
     struct nft *f = arg;
     struct rn_nft_chain c;
 
-    if (rn_nft_chain_parse(message, &c) < 0 || !may_rewrite(&c))
+    if (rn_nft_chain_parse(message, &c) < 0 || !c.is_base)
+        return;
+    if (!may_rewrite(&c) && !(f->v->b->options.wants_filters && may_stop(&c)))
         return;
     if (!has_table(&f->tables, &c.id))
         keep(&f->tables, &c.id);
@@ -278,7 +286,8 @@ static void read_xt_table(struct rn_visit *v, const struct xt *x, const char *ta
 
 void rn_visit_xtables(struct rn_visit *v)
 {
-    static const char *const tables[] = { "nat", "mangle" };
+    static const char *const tables[] = { "nat", "mangle", "filter" };
+    size_t n_wanted = RN_ARRAY_LEN(tables) - (v->b->options.wants_filters ? 0 : 1);
     static const struct xt families[] = {
         { "ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES },
         { "ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES },
@@ -289,7 +298,7 @@ void rn_visit_xtables(struct rn_visit *v)
         int len = rn_proc_read(v->b->net_fd, families[i].names_file, text, sizeof(text));
         struct rn_view names = rn_view_of(text, len > 0 ? (size_t)len : 0);
 
-        for (size_t k = 0; k < RN_ARRAY_LEN(tables); k++) {
+        for (size_t k = 0; k < n_wanted; k++) {
             if (has_line(names, tables[k]))
                 read_xt_table(v, &families[i], tables[k]);
         }

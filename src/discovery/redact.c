@@ -50,7 +50,8 @@ static void redact_host(struct rn_redact *r, struct rn_reader *in)
     struct rn_dump_writer *out = &r->out;
 
     copy_bytes(r, in, 4 + 8 + 8); /* uid, capabilities, time */
-    rn_dump_u32(out, rn_read_be32(in) | RN_DUMP_HOST_IS_REDACTED);
+    rn_dump_u32(out, (rn_read_be32(in) & ~(uint32_t)RN_DUMP_HOST_HAS_FILTERS) |
+                         RN_DUMP_HOST_IS_REDACTED);
     copy_bytes(r, in, 4 * 8); /* whose namespaces */
     put_name(r, "", rn_dump_read_text(in));
     for (unsigned i = 0; i < 3; i++) /* distribution, kernel, processors */

@@ -117,7 +117,8 @@ static int read_stream(int fd, const struct rn_scan_options *options, struct rn_
 
 static _Noreturn void run_broker(int out_fd, const struct rn_scan_options *options)
 {
-    struct rn_broker_options broker = { .is_argv0_only = options->is_argv0_only };
+    struct rn_broker_options broker = { .is_argv0_only = options->is_argv0_only,
+                                        .wants_filters = options->wants_filters };
 
     /* A reader that went away shows as EPIPE; dying of it would leave supervised children behind. */
     signal(SIGPIPE, SIG_IGN);

@@ -8,6 +8,8 @@ struct rn_scan_options {
     bool
         is_save_redacted; /* ... with names and addresses replaced, see redact.h; else as it came */
     bool is_argv0_only;   /* of processes keep only the program's name */
+    bool
+        wants_filters; /* also read rules that only let pass or stop: ways need them, pictures do not */
     /* The calling process gives up its privilege for good, before the first byte is parsed; what it still has to open
      * with privilege must be open. */
     bool drops_privilege;

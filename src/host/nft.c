@@ -1,5 +1,6 @@
 #include "host/nft.h"
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -54,6 +55,8 @@ int rn_nft_chain_parse(struct rn_view payload, struct rn_nft_chain *ret)
         rn_nlattr_table(tb[NFTA_CHAIN_HOOK], hook, NFTA_HOOK_MAX);
         c.hook = rn_nl_be32(hook[NFTA_HOOK_HOOKNUM]);
         c.priority = (int32_t)rn_nl_be32(hook[NFTA_HOOK_PRIORITY]);
+        c.is_drop_policy =
+            rn_nl_has(tb[NFTA_CHAIN_POLICY]) && rn_nl_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP;
     }
     *ret = c;
     return RN_OK;

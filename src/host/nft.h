@@ -21,6 +21,7 @@ struct rn_nft_chain {
     uint32_t hook;       /* NF_INET_* */
     int32_t priority;
     bool is_base;
+    bool is_drop_policy; /* what no rule decides on is dropped */
 };
 
 struct rn_nft_rule {

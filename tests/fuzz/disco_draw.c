@@ -54,7 +54,8 @@ static void ask_all(const struct rn_map *map)
             const struct rn_path_query query = { .from = map->netns[map->n_netns - 1 - i],
                                                  .to = map->netns[i]->addrs[k].addr,
                                                  .port = 80,
-                                                 .ip_proto = 6 };
+                                                 .ip_proto = 6,
+                                                 .asks_filters = k % 2 == 0 };
             const struct rn_draw draw = { .map = map };
             struct rn_out out = { 0 };
             struct rn_path path;
