@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 
     check(rn_tcp_new(&listener, stack), "socket");
     check(rn_sock_bind(listener, &at), "bind");
+    /* Whoever was here before may send with its SYN: an echo may be repeated (RFC 7413 §2.1). */
+    check(rn_sock_set_opt(listener, RN_TCP_FASTOPEN, 16), "Fast Open");
     check(rn_sock_listen(listener, 128), "listen");
     rn_sock_on_event(listener, on_connection, NULL);
     signal(SIGINT, on_signal);
