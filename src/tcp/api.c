@@ -471,6 +471,12 @@ static bool must_reset_on_close(const struct rn_tcp *conn)
            !is_room_for_orphan(conn);
 }
 
+/* RFC 9293 §3.10.4: a SYN alone is forgotten; but data that went with it was taken from the application. */
+static bool is_only_asking(const struct rn_tcp *conn)
+{
+    return conn->state == RN_TCP_SYN_SENT && conn->snd.queued == 0;
+}
+
 static void end_and_free(struct rn_tcp *conn)
 {
     if (conn->state == RN_TCP_LISTEN)
@@ -489,8 +495,8 @@ static void tcp_close(struct rn_sock *sock)
 {
     struct rn_tcp *conn = rn_tcp_of(sock);
 
-    if (conn->state == RN_TCP_CLOSED || conn->state == RN_TCP_LISTEN ||
-        conn->state == RN_TCP_SYN_SENT || must_reset_on_close(conn)) {
+    if (conn->state == RN_TCP_CLOSED || conn->state == RN_TCP_LISTEN || is_only_asking(conn) ||
+        must_reset_on_close(conn)) {
         end_and_free(conn);
         return;
     }

@@ -248,6 +248,23 @@ static void begin(struct sim_end *end)
     rn_sock_on_event(end->sock, on_event, end);
 }
 
+/* What a SYN says. */
+static void set_handshake_options(struct sim_conn *conn)
+{
+    struct sim_world *w = conn->world;
+    struct rn_sock *sock = conn->client.sock;
+
+    if (sim_chance(w, 10))
+        (void)!rn_sock_set_opt(sock, RN_TCP_TIMESTAMPS, 0);
+    if (sim_chance(w, 10))
+        (void)!rn_sock_set_opt(sock, RN_TCP_SACK, 0);
+    if (sim_chance(w, 10))
+        (void)!rn_sock_set_opt(sock, RN_TCP_WSCALE, 0);
+    /* Who never writes would never send its SYN. */
+    if (conn->client.to_write != 0 && sim_chance(w, 40))
+        (void)!rn_sock_set_opt(sock, RN_TCP_FASTOPEN_CONNECT, 1);
+}
+
 static void on_start(struct rn_timer *timer)
 {
     struct sim_conn *conn = rn_container_of(timer, struct sim_conn, start);
@@ -262,8 +279,9 @@ static void on_start(struct rn_timer *timer)
         fail(&conn->client, RN_E_NOMEM);
         return;
     }
+    set_handshake_options(conn);
     err = rn_sock_connect(conn->client.sock, &remote);
-    if (err != RN_E_CONNECT_STARTED) {
+    if (err != RN_E_CONNECT_STARTED && err != RN_OK) {
         conn->is_excused |= err == RN_E_NOMEM;
         fail(&conn->client, err);
         return;

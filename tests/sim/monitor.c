@@ -23,11 +23,13 @@ struct half {
     uint8_t wscale; /* offered in its SYN; 0 none */
     uint8_t n_syns;
     uint32_t iss;
-    uint32_t end;       /* after the highest sequence number sent */
-    uint32_t fin;       /* sequence number of the FIN */
-    uint32_t ack;       /* highest sent */
-    uint32_t edge;      /* right edge of the window promised to the peer */
-    uint32_t heard_iss; /* of the newest SYN that arrived: taken up by our own */
+    uint32_t end;           /* after the highest sequence number sent */
+    uint32_t fin;           /* sequence number of the FIN */
+    uint32_t ack;           /* highest sent */
+    uint32_t edge;          /* right edge of the window promised to the peer */
+    uint32_t heard_iss;     /* of the newest SYN that arrived: taken up by our own */
+    uint32_t heard_syn_len; /* and its data (Fast Open) */
+    uint32_t heard_syn_wnd;
     uint32_t heard_end; /* after the highest sequence number that arrived */
     uint32_t may_reach; /* highest right edge that arrived */
     uint32_t ts;
@@ -158,15 +160,18 @@ static const char *on_syn(struct talk *talk, struct half *me, const struct seen 
 {
     bool is_passive = (s->tcp.flags & RN_TCP_ACK) != 0;
 
-    if (s->len != 0)
-        return "SYN with data";
+    if (s->len != 0 && (is_passive || s->opts.cookie_len == 0))
+        return "SYN with data and no cookie";
     if (!me->is_known || me->iss != s->seq) {
         struct half fresh = { .is_known = true,
                               .is_passive = is_passive,
                               .iss = s->seq,
                               .end = s->seq + 1,
                               .heard_iss = me->heard_iss,
-                              .heard_end = me->heard_iss + 1,
+                              .heard_end = me->heard_iss + 1 + me->heard_syn_len,
+                              .heard_syn_len = me->heard_syn_len,
+                              .heard_syn_wnd = me->heard_syn_wnd,
+                              .may_reach = is_passive ? s->seq + 1 + me->heard_syn_wnd : 0,
                               .has_heard = is_passive };
 
         talk->is_muddled |=
@@ -231,13 +236,14 @@ static const char *check_ts(struct half *me, const struct seen *s)
 static const char *check_data(struct half *me, const struct seen *s, bool is_starved)
 {
     bool has_fin = (s->tcp.flags & RN_TCP_FIN) != 0;
-    uint32_t data_end = s->seq + s->len;
+    bool is_syn = (s->tcp.flags & RN_TCP_SYN) != 0;
+    uint32_t data_end = s->seq + s->len + is_syn;
 
     if (before(me->end, s->seq) && !is_starved)
         return "skips sequence numbers";
     if (before(s->seq, me->iss))
         return "sends from before its SYN";
-    if (s->len > 0 && before(me->may_reach, data_end))
+    if (s->len > 0 && !is_syn && before(me->may_reach, data_end))
         return "sends beyond the peer's window";
     if (s->len > 0 && me->has_fin && before(me->fin, data_end))
         return "sends data after its FIN";
@@ -312,7 +318,11 @@ void sim_monitor_arrived(struct sim_monitor *m, unsigned side, const struct rn_p
     if (!you->is_known || before(s.seq, you->iss) || before(you->end, s.end))
         return;
     if ((s.tcp.flags & RN_TCP_SYN) != 0) {
+        /* A SYN sent again goes without the data of the first. */
+        me->heard_syn_len =
+            me->heard_iss == s.seq && me->heard_syn_len > s.len ? me->heard_syn_len : s.len;
         me->heard_iss = s.seq;
+        me->heard_syn_wnd = s.tcp.window;
         if (me->is_known && me->has_heard)
             return; /* of an old connection, or a repetition */
         me->has_heard = me->is_known;

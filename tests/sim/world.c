@@ -141,6 +141,7 @@ static int raise(struct sim_world *w, unsigned side)
     rn_pump_init(&h->pump, h->nic);
     if (rn_nic_add_addr(h->nic, h->v4, 24) < 0 || rn_nic_add_addr(h->nic, h->v6, 64) < 0 ||
         rn_tcp_new(&h->listener, h->stack) < 0 || rn_sock_bind(h->listener, &any) < 0 ||
+        rn_sock_set_opt(h->listener, RN_TCP_FASTOPEN, 64) < 0 ||
         rn_sock_listen(h->listener, 4096) < 0)
         return RN_E_NOMEM;
     rn_sock_on_event(h->listener, sim_on_accept, h);
