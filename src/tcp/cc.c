@@ -34,8 +34,18 @@ void rn_tcp_cc_fini(struct rn_tcp *conn)
     conn->cc.state = NULL;
 }
 
+/* A model knows no threshold; who takes over in an episode needs one to come down to. */
+static void leave_model(struct rn_tcp *conn)
+{
+    if (conn->cc.ca_state > RN_TCP_CA_DISORDER)
+        conn->cc.ssthresh =
+            rn_min_u32(conn->cc.ssthresh, rn_max_u32(conn->cc.cwnd, 2u * conn->snd.mss));
+}
+
 void rn_tcp_cc_set(struct rn_tcp *conn, const struct rn_tcp_cc_ops *ops)
 {
+    if (conn->cc.ops->control != NULL && ops->control == NULL)
+        leave_model(conn);
     rn_tcp_cc_fini(conn);
     conn->cc.ops = ops;
 }
@@ -106,8 +116,6 @@ void rn_tcp_cc_restart_after_idle(struct rn_tcp *conn)
         left -= rto_ms;
     }
     cc->cwnd = rn_max_u32(cc->cwnd, floor);
-    if (cc->ops->on_idle != NULL)
-        cc->ops->on_idle(conn, (int64_t)idle_ms * RN_NS_PER_MS);
 }
 
 /* --- the application's choice ----------------------------------------------------------------------------------------- */

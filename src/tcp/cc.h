@@ -15,8 +15,8 @@ struct rn_tcp_cc_ops {
     uint32_t (*ssthresh)(struct rn_tcp *conn);
     /* The last event was none (Eifel, F-RTO, DSACK): forget it. May be NULL. */
     void (*undo)(struct rn_tcp *conn);
-    /* Nothing was sent for a while, @idle_ns. May be NULL. */
-    void (*on_idle)(struct rn_tcp *conn, int64_t idle_ns);
+    /* The event that ssthresh() was just asked about is a timeout. May be NULL. */
+    void (*on_timeout)(struct rn_tcp *conn);
     size_t state_bytes; /* of conn->cc.state, allocated when first needed */
     /* What only a model needs; loss-based controllers leave all of it NULL. ssthresh() is then no more than word of an
      * episode that begins; undo() and on_recovered() that it is over. */

@@ -90,6 +90,7 @@ struct rn_tcp_rtt {
     uint32_t min_us;
     uint8_t backoff;    /* doublings of rto in force */
     uint8_t quick_acks; /* segments still to be answered at once: start of slow start at the peer */
+    uint16_t last_rate; /* delivery rate when the last flight ended, packed (rate.c) */
 };
 
 /* struct rn_tcp_cc.ecn, bits (RFC 3168 §6.1). */
@@ -143,6 +144,7 @@ enum rn_tcp_conn_flag {
     RN_TCPF_FO_DEFERRED = 1u << 27,    /* it waits */
     RN_TCPF_SYN_DATA_ACKED = 1u << 28, /* data in a SYN was taken, theirs or ours */
     RN_TCPF_CONNECT_ASKED = 1u << 29,  /* connect() has not told yet what became of it */
+    RN_TCPF_REORDERS = 1u << 30, /* RFC 8985 §5.2: RACK.reordering_seen, of earlier flights */
 };
 
 /* What is known of the sizes the path takes, once some vanished without a word (RFC 8899); MSS with options in it. */

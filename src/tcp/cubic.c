@@ -14,6 +14,7 @@
 
 struct cubic {
     int64_t epoch_ns; /* start of this congestion avoidance stage; 0 none */
+    int64_t grown_ns; /* when cwnd last had leave to grow */
     uint32_t w_max;
     uint32_t k_ms;
     uint32_t w_est;      /* Reno-friendly window */
@@ -66,6 +67,7 @@ static void begin_epoch(struct rn_tcp *conn, struct cubic *cubic, int64_t now_ns
     uint32_t cwnd = conn->cc.cwnd;
 
     cubic->epoch_ns = now_ns;
+    cubic->grown_ns = now_ns;
     /* §4.8, §4.10: after a timeout or idle the window may be above what we remember. */
     cubic->w_max = rn_max_u32(cubic->w_max, cwnd);
     cubic->k_ms = rn_cubic_k_ms(cubic->w_max, cwnd, conn->snd.mss);
@@ -82,6 +84,17 @@ static void grow_estimate(struct rn_tcp *conn, struct cubic *cubic, uint32_t ack
 
     cubic->est_rest = gain % cwnd;
     cubic->w_est = rn_sat_u32(cubic->w_est + gain / cwnd);
+}
+
+/* §4.2, §5.8: time in which the application did not fill cwnd is no time in which it would have grown. */
+static void skip_unused_time(const struct rn_tcp *conn, struct cubic *cubic, int64_t now_ns)
+{
+    int64_t round_ns = rn_max_i64((int64_t)conn->rtt.srtt_us * RN_NS_PER_US, RN_NS_PER_MS);
+    int64_t gap_ns = now_ns - cubic->grown_ns;
+
+    if (gap_ns > 2 * round_ns)
+        cubic->epoch_ns += gap_ns - round_ns;
+    cubic->grown_ns = now_ns;
 }
 
 /* §4.2: the window aimed at one RTT from now, within [cwnd, 1.5 cwnd]. */
@@ -102,12 +115,13 @@ static void avoid(struct rn_tcp *conn, struct cubic *cubic, const struct rn_tcp_
 
     if (cubic->epoch_ns == 0)
         begin_epoch(conn, cubic, ack->now_ns);
+    skip_unused_time(conn, cubic, ack->now_ns);
     grow_estimate(conn, cubic, acked);
     gain = (uint64_t)(target(conn, cubic, ack->now_ns) - conn->cc.cwnd) * acked + cubic->rest;
     cubic->rest = (uint32_t)(gain % cwnd);
     rn_tcp_cc_grow(conn, rn_sat_u32(gain / cwnd));
     if (conn->cc.cwnd < cubic->w_est)
-        conn->cc.cwnd = cubic->w_est;
+        rn_tcp_cc_grow(conn, cubic->w_est - conn->cc.cwnd);
 }
 
 static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
@@ -156,13 +170,15 @@ static void undo(struct rn_tcp *conn)
     cubic->epoch_ns = 0;
 }
 
-/* §5.8: time without traffic must not count as growth. */
-static void on_idle(struct rn_tcp *conn, int64_t idle_ns)
+/* §4.8: the stage that follows starts from the window it finds, as if that had been the peak: K is 0. */
+static void on_timeout(struct rn_tcp *conn)
 {
     struct cubic *cubic = conn->cc.state;
 
-    if (cubic != NULL && cubic->epoch_ns != 0)
-        cubic->epoch_ns += idle_ns;
+    if (cubic == NULL)
+        return;
+    cubic->epoch_ns = 0;
+    cubic->w_max = 0;
 }
 
 const struct rn_tcp_cc_ops rn_tcp_cubic = {
@@ -170,6 +186,6 @@ const struct rn_tcp_cc_ops rn_tcp_cubic = {
     .on_ack = on_ack,
     .ssthresh = ssthresh,
     .undo = undo,
-    .on_idle = on_idle,
+    .on_timeout = on_timeout,
     .state_bytes = sizeof(struct cubic),
 };

@@ -27,6 +27,7 @@ struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn)
     rn_list_init(&flight->lost);
     rn_list_init(&flight->spare);
     flight->rack.wnd_mult = 1;
+    flight->rack.is_reordering = (conn->flags & RN_TCPF_REORDERS) != 0;
     flight->rack.fack = flight->queue.start;
     flight->mdev_us = conn->rtt.rttvar_us;
     flight->rtt_round = flight->queue.start;
@@ -47,6 +48,15 @@ static void free_recs(const struct rn_alloc *alloc, struct rn_list *head, size_t
         rn_alloc_free(alloc, (char *)node - link_at, sizeof(struct rn_tcp_rec));
 }
 
+/* What was learnt of the path outlives what was sent over it. */
+static void keep_knowledge(struct rn_tcp *conn)
+{
+    if (conn->flight->rack.is_reordering)
+        conn->flags |= RN_TCPF_REORDERS;
+    if (conn->flight->rate.bytes_per_s != 0)
+        conn->rtt.last_rate = rn_tcp_rate_pack(&conn->flight->rate);
+}
+
 void rn_tcp_flight_free(struct rn_tcp *conn)
 {
     const struct rn_alloc *alloc = conn->sock.stack->alloc;
@@ -56,6 +66,7 @@ void rn_tcp_flight_free(struct rn_tcp *conn)
         return;
     rn_tcp_busy_end(conn);
     rn_tcp_stack_of(conn)->n_flights--;
+    keep_knowledge(conn);
     free_recs(alloc, &flight->in_order, offsetof(struct rn_tcp_rec, order));
     free_recs(alloc, &flight->spare, offsetof(struct rn_tcp_rec, link));
     rn_tcp_queue_fini(conn, &flight->queue);

@@ -332,6 +332,10 @@ void rn_tcp_rate_sample(struct rn_tcp *conn, struct rn_tcp_ack *ack);
 void rn_tcp_rate_app_limited(struct rn_tcp *conn);
 /* The same without asking: the controller itself held back. */
 void rn_tcp_rate_mark_limited(struct rn_tcp *conn);
+/* A rate in 16 bits, for TCP_INFO when the flight is over: ten bits of it, their exponent, and whether the application
+ * limited it. */
+uint16_t rn_tcp_rate_pack(const struct rn_tcp_rate *rate);
+uint64_t rn_tcp_rate_unpack(uint16_t packed, bool *ret_is_app_limited);
 /* Is there a departure time to wait for? Arms the timer if so. */
 bool rn_tcp_pace_holds(struct rn_tcp *conn);
 void rn_tcp_pace_sent(struct rn_tcp *conn, uint32_t bytes);

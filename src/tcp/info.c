@@ -125,6 +125,18 @@ static void fill_flight(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->retrans_pkts = flight->resent_segs;
     info->reord_seen = flight->rack.reord_seen;
     info->reordering_pkts = rn_max_u32(flight->rack.reord_pkts, RN_TCP_DUPTHRESH);
+}
+
+/* The newest sample, if need be of an earlier flight. */
+static void fill_rate(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    const struct rn_tcp_flight *flight = conn->flight;
+
+    if (flight == NULL || flight->rate.bytes_per_s == 0) {
+        info->delivery_rate =
+            rn_tcp_rate_unpack(conn->rtt.last_rate, &info->delivery_rate_app_limited);
+        return;
+    }
     info->delivery_rate = flight->rate.bytes_per_s;
     info->delivery_rate_app_limited = flight->rate.is_sample_app_limited;
 }
@@ -141,6 +153,7 @@ int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret)
     fill_busy(conn, &info);
     fill_windows(conn, &info);
     fill_flight(conn, &info);
+    fill_rate(conn, &info);
     *ret = info;
     return RN_OK;
 }

@@ -85,6 +85,31 @@ void rn_tcp_rate_app_limited(struct rn_tcp *conn)
         rn_tcp_rate_mark_limited(conn);
 }
 
+#define PACKED_BITS    10u
+#define PACKED_LIMITED (1u << 15)
+
+uint16_t rn_tcp_rate_pack(const struct rn_tcp_rate *rate)
+{
+    uint64_t digits = rate->bytes_per_s;
+    unsigned shift = 0;
+
+    while (digits >> PACKED_BITS != 0 && shift < 31) {
+        digits >>= 1;
+        shift++;
+    }
+    digits = rn_min_u64(digits, (1u << PACKED_BITS) - 1);
+    return (uint16_t)(digits | shift << PACKED_BITS |
+                      (rate->is_sample_app_limited ? PACKED_LIMITED : 0));
+}
+
+uint64_t rn_tcp_rate_unpack(uint16_t packed, bool *ret_is_app_limited)
+{
+    uint64_t digits = packed & ((1u << PACKED_BITS) - 1);
+
+    *ret_is_app_limited = (packed & PACKED_LIMITED) != 0;
+    return digits << (packed >> PACKED_BITS & 31);
+}
+
 /* --- pacing --------------------------------------------------------------------------------------------------------- */
 
 /* Bytes per second; 0: as fast as windows allow, which is how loss-based controllers run by default. */

@@ -491,6 +491,8 @@ void rn_tcp_recovery_on_timeout(struct rn_tcp *conn)
 
     if (!is_in_episode(conn))
         reduce_window(conn, 0);
+    if (conn->cc.ops->on_timeout != NULL)
+        conn->cc.ops->on_timeout(conn);
     conn->cc.ca_state = RN_TCP_CA_LOSS;
     lose_by_timeout(conn);
     rec->dup_bytes = 0;
