@@ -51,6 +51,7 @@ static void free_recs(const struct rn_alloc *alloc, struct rn_list *head, size_t
 /* What was learnt of the path outlives what was sent over it. */
 static void keep_knowledge(struct rn_tcp *conn)
 {
+    rn_tcp_recovery_end(conn);
     if (conn->flight->rack.is_reordering)
         conn->flags |= RN_TCPF_REORDERS;
     if (conn->flight->rate.bytes_per_s != 0)

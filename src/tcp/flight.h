@@ -305,6 +305,8 @@ void rn_tcp_recovery_on_timeout(struct rn_tcp *conn);
 void rn_tcp_recovery_on_mark(struct rn_tcp *conn);
 /* Records were marked lost for their size: sent again without any reduction. */
 void rn_tcp_recovery_on_resize(struct rn_tcp *conn);
+/* The flight ends, and with it all that an episode is counted by: there is none any more. */
+void rn_tcp_recovery_end(struct rn_tcp *conn);
 void rn_tcp_recovery_dsack(struct rn_tcp *conn, rn_seq from, rn_seq to);
 void rn_tcp_recovery_retransmitted(struct rn_tcp *conn, rn_seq seq, uint32_t bytes);
 void rn_tcp_recovery_sent(struct rn_tcp *conn, uint32_t bytes);

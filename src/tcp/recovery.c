@@ -137,6 +137,13 @@ static void leave(struct rn_tcp *conn)
     settle(conn);
 }
 
+void rn_tcp_recovery_end(struct rn_tcp *conn)
+{
+    if (conn->cc.ca_state > RN_TCP_CA_DISORDER)
+        leave(conn);
+    conn->cc.ca_state = RN_TCP_CA_OPEN;
+}
+
 static void undo(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;

@@ -379,6 +379,25 @@ static void test_ece_halves_once_per_window_and_is_answered_with_cwr(void **stat
     end(&f, conn);
 }
 
+/* What is counted by the flight cannot go on without it: the next one would reduce by what it knows nothing of. */
+static void test_an_episode_ends_with_its_flight(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_tcp *conn;
+
+    (void)state;
+    conn = begin(&f, SACK, 10);
+    fix_peer(&f, ". 1:1(0) ack 1 <sack 1001:4001>");
+    fix_ignore(&f);
+    assert_int_equal(conn->cc.ca_state, RN_TCP_CA_RECOVERY);
+
+    rn_tcp_flight_free(conn);
+
+    assert_int_equal(conn->cc.ca_state, RN_TCP_CA_OPEN);
+    assert_int_equal(conn->cc.cwnd, 7 * MSS);
+    end(&f, conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_sacks_that_cannot_be_are_ignored),
         cmocka_unit_test(test_sacks_of_single_bytes_make_no_records),
         cmocka_unit_test(test_ece_halves_once_per_window_and_is_answered_with_cwr),
+        cmocka_unit_test(test_an_episode_ends_with_its_flight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
