@@ -250,8 +250,11 @@ bool script_parse(struct script *ret, const char *path, const char *text, const 
 {
     struct parser p = { .script = ret, .lexer = { .at = text, .line = 1, .is_line_start = true } };
     struct event **end = &ret->first;
+    uint32_t mtu = ret->opts.mtu != 0 ? ret->opts.mtu : 1500;
 
-    *ret = (struct script){ .path = path, .opts = { .mtu = 1500, .tolerance_us = 4000 } };
+    *ret =
+        (struct script){ .path = path,
+                         .opts = { .is_v6 = ret->opts.is_v6, .mtu = mtu, .tolerance_us = 4000 } };
     parser_advance(&p);
     while (p.error == NULL && p.token.kind == TOKEN_OPTION)
         (void)parse_option(&p);

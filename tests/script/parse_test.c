@@ -35,7 +35,7 @@ static const struct packet *parse_packet_line(struct script *script, const char 
 /* The error must name the line and contain @what. */
 static void assert_refused(const char *text, const char *what)
 {
-    struct script script;
+    struct script script = { 0 };
     const char *error = "";
 
     assert_false(script_parse(&script, "test.pkt", text, &error));
@@ -63,7 +63,7 @@ static void test_times_are_absolute_relative_any_or_ranges(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct script script;
+        struct script script = { 0 };
         const struct event *event = parse_one(&script, rows[i].text);
 
         assert_int_equal(event->time_kind, rows[i].kind);
@@ -75,7 +75,7 @@ static void test_times_are_absolute_relative_any_or_ranges(void **state)
 
 static void test_packet_has_flags_numbers_window_and_urgent_pointer(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct packet *p =
         parse_packet_line(&script, "+0 < FP.U 1001:2001(1000) ack 77 win 257 urg 5");
 
@@ -96,7 +96,7 @@ static void test_packet_has_flags_numbers_window_and_urgent_pointer(void **state
 
 static void test_options_keep_order_and_values(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct packet *p = parse_packet_line(
         &script, "+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 7 ecr 9,nop,wscale 3>");
 
@@ -115,7 +115,7 @@ static void test_options_keep_order_and_values(void **state)
 
 static void test_sack_blocks_and_cookies_are_read(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct packet *p = parse_packet_line(
         &script, "+0 > . 1:1(0) ack 1 <nop,nop,sack 5:9 1:3,FO 1a2b,kind 253 f989>");
 
@@ -133,7 +133,7 @@ static void test_sack_blocks_and_cookies_are_read(void **state)
 
 static void test_ecn_connection_and_icmp_are_read(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct packet *p = parse_packet_line(&script, "+0 <#2 [ce] E. 1:1(0) ack 1");
 
     (void)state;
@@ -152,7 +152,7 @@ static void test_ecn_connection_and_icmp_are_read(void **state)
 
 static void test_call_has_arguments_result_and_errno(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct call *call =
         parse_one(&script, "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, 0x6) = -1 EPIPE (Broken)")
             ->call;
@@ -170,7 +170,7 @@ static void test_call_has_arguments_result_and_errno(void **state)
 
 static void test_call_may_wait_and_take_structures(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct call *call =
         parse_one(&script,
                   "+0...0.25 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 10}, {..., 20}],"
@@ -189,7 +189,7 @@ static void test_call_may_wait_and_take_structures(void **state)
 
 static void test_comments_and_options_are_skipped_and_lines_counted(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct event *event = parse_one(&script, "// one\n/* two\n three */\n# four\n"
                                                    "--ip_version=ipv6\n--mtu=1280\n\n+0 `x`");
 
@@ -227,7 +227,7 @@ static void test_every_truncation_ends(void **state)
     (void)state;
     for (size_t len = 0; len < sizeof(whole); len++) {
         char *text = calloc(1, len + 1);
-        struct script script;
+        struct script script = { 0 };
         const char *error = NULL;
 
         assert_non_null(text);
@@ -240,7 +240,7 @@ static void test_every_truncation_ends(void **state)
 
 static void test_packet_round_trips_through_bytes(void **state)
 {
-    struct script script;
+    struct script script = { 0 };
     const struct packet *p = parse_packet_line(
         &script, "+0 < [ect0] P. 1:101(100) ack 5 win 9 <nop,nop,sack 7:9,mss 3,wscale 2>");
     struct flow_names names = { .local = { 10, 0, 0, 1 },

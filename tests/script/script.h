@@ -131,7 +131,7 @@ struct script {
     unsigned n_events;
 };
 
-/* Parses @text (NUL-terminated). false: @ret_error (freed with the arena)
+/* Parses @text (NUL-terminated). @ret->opts holds the family and MTU (0: 1500) of scripts that do not say. false: @ret_error (freed with the arena)
  * says "path:line: what". script_free() either way. */
 bool script_parse(struct script *ret, const char *path, const char *text, const char **ret_error);
 void script_free(struct script *script);
