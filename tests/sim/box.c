@@ -311,7 +311,8 @@ static void take_in(struct sim_box *box, struct rn_pkt *pkt, struct rn_pktq *in)
 
     show(box, pkt, '<');
     sim_monitor_arrived(box->monitor, box->opts.side, pkt);
-    if (rn_rand_below(&box->rand, MILLION) < box->opts.hostile_ppm)
+    if (rn_rand_below(&box->rand, MILLION) < box->opts.hostile_ppm &&
+        !sim_monitor_is_asking(box->monitor, box->opts.side, pkt))
         forged = forge(box, pkt);
     rn_pktq_push(in, pkt);
     if (forged == NULL)

@@ -339,6 +339,17 @@ void sim_monitor_arrived(struct sim_monitor *m, unsigned side, const struct rn_p
         me->may_reach = edge;
 }
 
+bool sim_monitor_is_asking(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt)
+{
+    struct seen s;
+    const struct half *me;
+
+    if (read_pkt(m, 1 - side, pkt, &s) != GOOD_TCP)
+        return false;
+    me = &talk_of(m, &s)->half[side];
+    return me->is_known && !me->is_passive && !me->has_acked;
+}
+
 void sim_monitor_muddle(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt)
 {
     struct seen s;

@@ -16,6 +16,8 @@ void sim_monitor_free(struct sim_monitor *m);
 const char *sim_monitor_sent(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt);
 /* @pkt reaches @side unharmed or not: what does not parse is no news. */
 void sim_monitor_arrived(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt);
+/* Has @side only sent a SYN to whoever sent @pkt? Who can forge from what answers that is no blind attacker. */
+bool sim_monitor_is_asking(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt);
 /* A forged @pkt reaches @side. A forged SYN may begin a connection: about that one nothing is said any more. */
 void sim_monitor_muddle(struct sim_monitor *m, unsigned side, const struct rn_pkt *pkt);
 /* What TCP sent may be lost before it reaches the wire: memory fails, or the path is too narrow. */

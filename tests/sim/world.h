@@ -53,6 +53,8 @@ struct sim_conn {
     enum sim_manner manner;
     bool is_v6;
     bool is_excused; /* a host of it rebooted, memory failed: only the prefix rule holds */
+    bool is_fast;    /* its SYN may carry data: RFC 7413 §2.1, that may be heard twice */
+    bool is_stained; /* and one of an earlier connection by this port may be under way still */
     uint64_t cut_at; /* aborting, rude: after so many bytes */
 };
 
