@@ -86,12 +86,13 @@ enum rn_dump_table {
     RN_TABLE_NFT_RULE,
     RN_TABLE_NFT_SET,
     RN_TABLE_NFT_ELEM,
-    RN_TABLE_PROC_RAW, /* PROCNET from here */
+    RN_TABLE_PROC_RAW, /* PROCNET, to _FORWARDS6 */
     RN_TABLE_PROC_RAW6,
     RN_TABLE_PROC_PING,
     RN_TABLE_PROC_PING6,
     RN_TABLE_PROC_FORWARDS, /* sys/net/ipv4/ip_forward */
     RN_TABLE_PROC_FORWARDS6,
+    RN_TABLE_WIREGUARD, /* NETLINK: WG_CMD_GET_DEVICE's answer, secret keys overwritten */
     RN_TABLE_N
 };
 

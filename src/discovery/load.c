@@ -300,6 +300,9 @@ static void load_message(struct rn_load *l, uint16_t table, struct rn_view paylo
     case RN_TABLE_PACKET:
         rn_load_packet(l, payload);
         break;
+    case RN_TABLE_WIREGUARD:
+        rn_load_wireguard(l, payload);
+        break;
     default:
         break;
     }

@@ -140,7 +140,8 @@ struct rn_map_wireguard {
     uint32_t n_peers;
     uint32_t fwmark;
     uint16_t listen_port;
-    bool is_known; /* reading needs NET_ADMIN in the namespace */
+    uint8_t last_peer[32]; /* public key of the last one counted */
+    bool is_known;         /* reading needs NET_ADMIN in the namespace */
 };
 
 /* What being a port adds, by slave_kind "bridge" or "bond". */

@@ -137,6 +137,8 @@ static void watch_kind(struct rn_visit *v, uint32_t index, const struct rn_view 
         keep_far_link(v, index, tb, kind);
     v->has_fdb = v->has_fdb || keeps_fdb(kind);
     v->has_tunnels = v->has_tunnels || opens_sockets(kind);
+    if (rn_view_is(kind, "wireguard") && v->n_wireguards < RN_VISIT_WIREGUARDS_MAX)
+        v->wireguards[v->n_wireguards++] = index;
 }
 
 /* Hardware, and what claims to be, has no IFLA_LINKINFO; only those are asked for a driver. */
@@ -277,6 +279,8 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     rn_visit_links(v);
     if (v->seq == 0)
         rn_visit_nsids(v);
+    if (v->n_wireguards != 0)
+        rn_visit_wireguards(v);
     rn_visit_socks(v);
     rn_visit_nft(v);
     rn_visit_xtables(v);

@@ -4,13 +4,17 @@
 #include "host/nl.h"
 #include "host/nlattr.h"
 
+#define RN_VISIT_WIREGUARDS_MAX 64u
+
 struct rn_visit {
     struct rn_broker *b;
     uint32_t seq;
     struct rn_nl route;   /* NETLINK_ROUTE, open */
     uint32_t n_own_socks; /* ours, which the kernel counts among the namespace's */
-    bool has_fdb;         /* some link of it keeps a forwarding table */
-    bool has_tunnels;     /* some link of it has sockets that the kernel does not count as used */
+    uint32_t wireguards[RN_VISIT_WIREGUARDS_MAX]; /* indices of such links */
+    unsigned n_wireguards;
+    bool has_fdb;     /* some link of it keeps a forwarding table */
+    bool has_tunnels; /* some link of it has sockets that the kernel does not count as used */
 };
 
 /* Dumps @msg's answer as NETLINK frames of @table. @watch, which may be NULL, also sees each message. */
@@ -28,6 +32,7 @@ void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *ne
 void rn_visit_links(struct rn_visit *v);
 /* Numbers that this namespace gave others, also where no link uses them. */
 void rn_visit_nsids(struct rn_visit *v);
+void rn_visit_wireguards(struct rn_visit *v);
 void rn_visit_socks(struct rn_visit *v);
 void rn_visit_nft(struct rn_visit *v);
 void rn_visit_xtables(struct rn_visit *v);

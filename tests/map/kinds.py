@@ -77,14 +77,22 @@ def string(value):
 
 
 HOST, NETNS, VISIT, NETLINK, END = 1, 5, 7, 8, 15
-TABLE_LINK = 1
+TABLE_LINK, TABLE_WIREGUARD = 1, 27
 
 
 def stream(messages):
     host = struct.pack(">IQQI4Q", 0, 0, 1700000000, 0, 4, 1000, 4, 1000) + string("kinds") + string("") * 3
     return (b"runnel.dump/1\n" + struct.pack("=I", 0x01020304) + frame(HOST, host) +
             frame(NETNS, struct.pack(">IQQ", 0, 4, 1000)) + frame(VISIT, struct.pack(">IQIQ", 0, 1, 0, 0)) +
-            b"".join(frame(NETLINK, message, TABLE_LINK) for message in messages) + frame(END, b""))
+            b"".join(frame(NETLINK, message, TABLE_LINK) for message in messages) +
+            frame(NETLINK, wireguard(32), TABLE_WIREGUARD) + frame(END, b""))
+
+
+def wireguard(index):
+    """linux/wireguard.h: a port, a mark, two peers; the secret keys are zero, as the recorder leaves them."""
+    peers = b"".join(attr(0, attr(1, bytes([i]) * 32) + attr(2, bytes(32)) + u16(5, 25)) for i in (1, 2))
+    body = struct.pack("=BBH", 0, 1, 0) + u32(1, index) + attr(3, bytes(32)) + u16(6, 51820) + u32(7, 9) + attr(8, peers)
+    return struct.pack("=IHHII", 16 + len(body), 30, 2, 1, 0) + body
 
 
 # ---- kinds: (message, what must be seen of the link) ----
@@ -156,7 +164,7 @@ KINDS = [
     (link(31, "tap0", "tun", TUN),
      {"kind": "tuntap", "attributes": {"mode": "tap", "owner_uid": 0, "group_gid": 5, "pi": False, "vnet_hdr": True,
                                        "persistent": True, "multi_queue": True, "queues": 2, "disabled_queues": 1}}),
-    (link(32, "wg0", "wireguard"), {"kind": "wireguard"}),
+    (link(32, "wg0", "wireguard"), {"kind": "wireguard", "attributes": {"listen_port": 51820, "fwmark": 9, "peers": 2}}),
     (link(33, "dummy0", "dummy"), {"kind": "dummy"}), (link(34, "ifb0", "ifb"), {"kind": "ifb"}),
     (link(35, "nk0", "netkit", u32(2, 1), u32(IFLA_LINK, 36)), {"kind": "netkit", "peer": "nk1"}),
     (link(36, "nk1", "netkit", u32(2, 1), u32(IFLA_LINK, 35)), {"kind": "netkit", "peer": "nk0"}),

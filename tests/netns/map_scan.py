@@ -159,7 +159,11 @@ def a_namespace_bound_only_inside_a_mount_namespace_without_processes_is_found()
 mount -t tmpfs none {folder}/in && touch {folder}/in/net &&
 unshare --net sh -c 'mount --bind /proc/self/ns/net {folder}/in/net && stat -L -c %i /proc/self/ns/net'
 """
-    made = rig.run(["unshare", f"--mount={folder}/mnt", "--propagation", "private", "sh", "-c", inner])
+    # Only a younger mount namespace may be bound, and the kernel counts their ages by processors.
+    for cpu in sorted(os.sched_getaffinity(0)):
+        made = rig.run(["taskset", "-c", str(cpu), "unshare", f"--mount={folder}/mnt", "--propagation", "private", "sh", "-c", inner])
+        if made.status == 0:
+            break
     try:
         if made.status != 0:
             rig.skip(f"a mount namespace cannot be bound here ({made.err.strip()})")
