@@ -178,7 +178,7 @@ static void hang_up(struct rn_link_watch *w)
 /* Listens where the interface is now. */
 static int settle(struct rn_link_watch *w, int netns)
 {
-    struct sockets s;
+    struct sockets s = { -1, -1 };
     struct ifreq named;
     int err = open_sockets_in(netns, &s);
 

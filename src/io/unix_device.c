@@ -299,7 +299,7 @@ int rn_unix_stream_open(struct rn_device **ret, struct rn_turn *turn, const char
                         const struct rn_unix_opts *opts)
 {
     int fd = connected(SOCK_STREAM, NULL, path);
-    int err = fd;
+    int err;
 
     if (fd < 0)
         return fd;
