@@ -131,6 +131,17 @@ static void read_frame(struct packet_ring *ring, struct rn_pktq *in)
     ring->frame_at += hdr.tp_next_offset;
 }
 
+/* An error that waits (the interface went down) would wake us for ever: no reading of the ring takes it away. */
+static void take_error(struct packet_ring *ring)
+{
+    int host_errno = 0;
+    socklen_t len = sizeof(host_errno);
+
+    if (getsockopt(ring->fd, SOL_SOCKET, SO_ERROR, &host_errno, &len) == 0 && host_errno != 0 &&
+        rn_rx_fate_of(host_errno) == RN_RX_CLOSED)
+        rn_device_mark_closed(&ring->dev);
+}
+
 static int ring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max)
 {
     struct packet_ring *ring = of(dev);
@@ -151,6 +162,8 @@ static int ring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned m
     }
     if (in->n_pkts > had_pkts)
         return (int)(in->n_pkts - had_pkts);
+    if (!dev->is_closed)
+        take_error(ring);
     return dev->is_closed ? RN_E_CANCELLED : RN_E_WOULD_BLOCK;
 }
 
