@@ -17,187 +17,21 @@
 #include <linux/rtnetlink.h>
 #include <linux/unix_diag.h>
 
-enum act {
-    DROP,
-    KEEP,
-    NAME,
-    ADDR,
-    ADDR_DST, /* as many bits as the message's header says */
-    ADDR_SRC,
-    HWADDR,
-    BRIDGE_ID, /* a priority and a MAC */
-    VIA,
-    MULTIPATH,
-    PATH,
-    LINKINFO,
-    INFO_DATA,
-    NAMES, /* a nest of names */
-};
+struct rewrite;
+struct rules;
 
+/* What becomes of an attribute: who writes its value. NULL: it is left out. */
 struct rule {
     uint16_t type;
-    uint8_t act; /* enum act */
+    void (*put)(struct rewrite *w, const struct rule *rule, struct rn_view value);
+    const struct rules *nest; /* of put_nest() */
 };
 
 struct rules {
     const struct rule *list;
     size_t n;
-    uint8_t otherwise; /* enum act */
+    struct rule otherwise;
 };
-
-#define RULES(name, list, otherwise)                                                               \
-    static const struct rules name = { list, RN_ARRAY_LEN(list), otherwise }
-
-static const struct rule link_list[] = {
-    { IFLA_ADDRESS, HWADDR },
-    { IFLA_BROADCAST, HWADDR },
-    { IFLA_PERM_ADDRESS, HWADDR },
-    { IFLA_IFNAME, NAME },
-    { IFLA_IFALIAS, NAME },
-    { IFLA_PROP_LIST, NAMES },
-    { IFLA_LINKINFO, LINKINFO },
-    { IFLA_MTU, KEEP },
-    { IFLA_MIN_MTU, KEEP },
-    { IFLA_MAX_MTU, KEEP },
-    { IFLA_LINK, KEEP },
-    { IFLA_LINK_NETNSID, KEEP },
-    { IFLA_NEW_NETNSID, KEEP },
-    { IFLA_MASTER, KEEP },
-    { IFLA_QDISC, KEEP },
-    { IFLA_GROUP, KEEP },
-    { IFLA_TXQLEN, KEEP },
-    { IFLA_PROMISCUITY, KEEP },
-    { IFLA_NUM_TX_QUEUES, KEEP },
-    { IFLA_NUM_RX_QUEUES, KEEP },
-    { IFLA_GSO_MAX_SIZE, KEEP },
-    { IFLA_GSO_MAX_SEGS, KEEP },
-    { IFLA_OPERSTATE, KEEP },
-    { IFLA_LINKMODE, KEEP },
-    { IFLA_CARRIER, KEEP },
-    { IFLA_CARRIER_CHANGES, KEEP },
-    { IFLA_CARRIER_UP_COUNT, KEEP },
-    { IFLA_CARRIER_DOWN_COUNT, KEEP },
-    { IFLA_PROTO_DOWN, KEEP },
-    { IFLA_STATS64, KEEP },
-    { IFLA_XDP, KEEP },
-};
-RULES(link_rules, link_list, DROP);
-
-static const struct rule info_list[] = { { IFLA_INFO_KIND, KEEP },
-                                         { IFLA_INFO_SLAVE_KIND, KEEP },
-                                         { IFLA_INFO_DATA, INFO_DATA } };
-RULES(info_rules, info_list, DROP);
-
-static const struct rule addr_list[] = {
-    { IFA_ADDRESS, ADDR },     { IFA_LOCAL, ADDR }, { IFA_BROADCAST, ADDR },
-    { IFA_ANYCAST, ADDR },     { IFA_LABEL, NAME }, { IFA_CACHEINFO, KEEP },
-    { IFA_RT_PRIORITY, KEEP }, { IFA_FLAGS, KEEP },
-};
-RULES(addr_rules, addr_list, DROP);
-
-static const struct rule route_list[] = {
-    { RTA_DST, ADDR_DST },  { RTA_SRC, ADDR_SRC },    { RTA_GATEWAY, ADDR },
-    { RTA_PREFSRC, ADDR },  { RTA_VIA, VIA },         { RTA_MULTIPATH, MULTIPATH },
-    { RTA_OIF, KEEP },      { RTA_IIF, KEEP },        { RTA_TABLE, KEEP },
-    { RTA_PRIORITY, KEEP }, { RTA_METRICS, KEEP },    { RTA_CACHEINFO, KEEP },
-    { RTA_NH_ID, KEEP },    { RTA_PREF, KEEP },       { RTA_EXPIRES, KEEP },
-    { RTA_MARK, KEEP },     { RTA_ENCAP_TYPE, KEEP },
-};
-RULES(route_rules, route_list, DROP);
-
-static const struct rule rule_list[] = {
-    { FRA_DST, ADDR_DST },
-    { FRA_SRC, ADDR_SRC },
-    { FRA_IIFNAME, NAME },
-    { FRA_OIFNAME, NAME },
-};
-RULES(rule_rules, rule_list, KEEP); /* else numbers only */
-
-static const struct rule neigh_list[] = {
-    { NDA_DST, ADDR },     { NDA_LLADDR, HWADDR }, { NDA_CACHEINFO, KEEP },
-    { NDA_VLAN, KEEP },    { NDA_PORT, KEEP },     { NDA_VNI, KEEP },
-    { NDA_IFINDEX, KEEP }, { NDA_MASTER, KEEP },   { 12, KEEP }, /* NDA_PROTOCOL */
-    { 15, KEEP },                                                /* NDA_FLAGS_EXT */
-};
-RULES(neigh_rules, neigh_list, DROP);
-
-static const struct rule nexthop_list[] = {
-    { NHA_GATEWAY, ADDR },   { NHA_ID, KEEP },  { NHA_GROUP, KEEP }, { NHA_GROUP_TYPE, KEEP },
-    { NHA_BLACKHOLE, KEEP }, { NHA_OIF, KEEP }, { NHA_FDB, KEEP },
-};
-RULES(nexthop_rules, nexthop_list, DROP);
-
-static const struct rule inet_list[] = { { INET_DIAG_SHUTDOWN, KEEP },
-                                         { INET_DIAG_SKV6ONLY, KEEP },
-                                         { INET_DIAG_MARK, KEEP },
-                                         { 21, KEEP } }; /* INET_DIAG_CGROUP_ID */
-RULES(inet_rules, inet_list, DROP);
-
-static const struct rule unix_list[] = { { UNIX_DIAG_NAME, PATH } };
-RULES(unix_rules, unix_list, KEEP); /* else numbers only */
-
-static const struct rule packet_list[] = { { PACKET_DIAG_INFO, KEEP } };
-RULES(packet_rules, packet_list, DROP);
-
-static const struct rules keep_all = { NULL, 0, KEEP };
-static const struct rules keep_none = { NULL, 0, DROP };
-
-/* ---- what kinds of links say of themselves ---- */
-
-static const struct rule bridge_list[] = { { IFLA_BR_ROOT_ID, BRIDGE_ID },
-                                           { IFLA_BR_BRIDGE_ID, BRIDGE_ID },
-                                           { IFLA_BR_GROUP_ADDR, DROP },
-                                           { 47, DROP } }; /* IFLA_BR_MCAST_QUERIER_STATE */
-RULES(bridge_rules, bridge_list, KEEP);
-static const struct rule bond_list[] = { { IFLA_BOND_ARP_IP_TARGET, DROP },
-                                         { IFLA_BOND_AD_INFO, DROP },
-                                         { IFLA_BOND_AD_ACTOR_SYSTEM, DROP },
-                                         { 31, DROP } }; /* IFLA_BOND_NS_IP6_TARGET */
-RULES(bond_rules, bond_list, KEEP);
-static const struct rule macvlan_list[] = { { IFLA_MACVLAN_MACADDR, DROP },
-                                            { IFLA_MACVLAN_MACADDR_DATA, DROP } };
-RULES(macvlan_rules, macvlan_list, KEEP);
-static const struct rule vxlan_list[] = { { IFLA_VXLAN_GROUP, ADDR },
-                                          { IFLA_VXLAN_GROUP6, ADDR },
-                                          { IFLA_VXLAN_LOCAL, ADDR },
-                                          { IFLA_VXLAN_LOCAL6, ADDR } };
-RULES(vxlan_rules, vxlan_list, KEEP);
-static const struct rule geneve_list[] = { { IFLA_GENEVE_REMOTE, ADDR },
-                                           { IFLA_GENEVE_REMOTE6, ADDR } };
-RULES(geneve_rules, geneve_list, KEEP);
-static const struct rule gre_list[] = { { IFLA_GRE_LOCAL, ADDR }, { IFLA_GRE_REMOTE, ADDR } };
-RULES(gre_rules, gre_list, KEEP);
-static const struct rule iptun_list[] = { { IFLA_IPTUN_LOCAL, ADDR },
-                                          { IFLA_IPTUN_REMOTE, ADDR },
-                                          { IFLA_IPTUN_6RD_PREFIX, DROP },
-                                          { IFLA_IPTUN_6RD_RELAY_PREFIX, DROP } };
-RULES(iptun_rules, iptun_list, KEEP);
-static const struct rule vti_list[] = { { IFLA_VTI_LOCAL, ADDR }, { IFLA_VTI_REMOTE, ADDR } };
-RULES(vti_rules, vti_list, KEEP);
-
-static const struct {
-    const char *kind;
-    const struct rules *rules;
-} kinds[] = {
-    { "bridge", &bridge_rules },   { "bond", &bond_rules },     { "macvlan", &macvlan_rules },
-    { "macvtap", &macvlan_rules }, { "vxlan", &vxlan_rules },   { "geneve", &geneve_rules },
-    { "gre", &gre_rules },         { "gretap", &gre_rules },    { "erspan", &gre_rules },
-    { "ip6gre", &gre_rules },      { "ip6gretap", &gre_rules }, { "ipip", &iptun_rules },
-    { "sit", &iptun_rules },       { "ip6tnl", &iptun_rules },  { "vti", &vti_rules },
-    { "vti6", &vti_rules },        { "vlan", &keep_all },       { "ipvlan", &keep_all },
-    { "ipvtap", &keep_all },       { "vrf", &keep_all },        { "tun", &keep_all },
-};
-
-static const struct rules *rules_of_kind(struct rn_view kind)
-{
-    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
-        if (rn_view_is(kind, kinds[i].kind))
-            return kinds[i].rules;
-    }
-    return &keep_none;
-}
-
-/* ---- one attribute ---- */
 
 /* A message while it is rewritten. */
 struct rewrite {
@@ -206,30 +40,6 @@ struct rewrite {
     struct rn_view kind; /* of the link */
 };
 
-/* Opens an attribute of @type; returns where it starts. */
-static size_t begin_attr(struct rewrite *w, uint16_t type)
-{
-    const uint16_t head[2] = { 0, type };
-    size_t at = w->r->out.len;
-
-    rn_dump_bytes(&w->r->out, rn_view_of(head, sizeof(head)));
-    return at;
-}
-
-/* Closes it: length, and padding to 4. */
-static void end_attr(struct rewrite *w, size_t at)
-{
-    static const uint8_t zeros[3];
-    struct rn_dump_writer *out = &w->r->out;
-    uint16_t len;
-
-    if (out->err < 0)
-        return;
-    len = rn_sat_u16(out->len - at);
-    memcpy(out->buf + at, &len, sizeof(len));
-    rn_dump_bytes(out, rn_view_of(zeros, (4u - len % 4u) % 4u));
-}
-
 /* Copies @v; what was copied may be changed until the next write. NULL when there is no room. */
 static uint8_t *copy(struct rewrite *w, struct rn_view v)
 {
@@ -237,16 +47,105 @@ static uint8_t *copy(struct rewrite *w, struct rn_view v)
     return w->r->out.err < 0 ? NULL : w->r->out.buf + w->r->out.len - v.len;
 }
 
-static void put_name(struct rewrite *w, struct rn_view v, bool is_path)
-{
-    char name[RN_REDACT_NAME_BYTES];
-    bool is_abstract = is_path && v.len != 0 && v.ptr[0] == 0;
-    struct rn_view text = is_abstract ? rn_view_of(v.ptr + 1, v.len - 1) : rn_nl_str(v);
+/* ---- values ---- */
 
-    rn_redact_name(w->r, text, name);
-    if (is_path && text.len != 0)
-        rn_dump_bytes(&w->r->out, rn_view_of(is_abstract ? "" : "/", 1));
-    rn_dump_bytes(&w->r->out, rn_view_of(name, strlen(name) + (is_abstract ? 0 : 1)));
+static void keep(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    (void)rule;
+    rn_dump_bytes(&w->r->out, v);
+}
+
+static void name(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    char text[RN_REDACT_NAME_BYTES];
+
+    (void)rule;
+    rn_redact_name(w->r, rn_nl_str(v), text);
+    rn_dump_bytes(&w->r->out, rn_view_of(text, strlen(text) + 1));
+}
+
+/* Of a unix socket: in the file system, or abstract behind a NUL. */
+static void path(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    char text[RN_REDACT_NAME_BYTES];
+
+    if (v.len == 0 || v.ptr[0] != 0) {
+        if (rn_nl_str(v).len != 0)
+            rn_dump_bytes(&w->r->out, rn_view_of("/", 1));
+        name(w, rule, v);
+        return;
+    }
+    v = rn_view_of(v.ptr + 1, v.len - 1);
+    rn_redact_name(w->r, v, text);
+    if (v.len != 0)
+        rn_dump_bytes(&w->r->out, rn_view_of("", 1));
+    rn_dump_bytes(&w->r->out, rn_view_of(text, strlen(text)));
+}
+
+static void put_addr(struct rewrite *w, struct rn_view v, uint8_t bits)
+{
+    uint8_t *p = copy(w, v);
+
+    if (p != NULL)
+        rn_redact_addr_bytes(w->r, p, v.len, bits);
+}
+
+static void addr(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    (void)rule;
+    put_addr(w, v, 128);
+}
+
+static void addr_dst(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    (void)rule;
+    put_addr(w, v, w->dst_bits);
+}
+
+static void addr_src(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    (void)rule;
+    put_addr(w, v, w->src_bits);
+}
+
+static void hwaddr(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    uint8_t *p = copy(w, v);
+
+    (void)rule;
+    if (p != NULL)
+        rn_redact_hwaddr(w->r, p, v.len);
+}
+
+/* What stands @skip bytes behind the start; of broken ones nothing is shown. */
+static uint8_t *copy_behind(struct rewrite *w, struct rn_view v, size_t skip)
+{
+    uint8_t *p = copy(w, v);
+
+    if (p == NULL || v.len > skip)
+        return p != NULL ? p + skip : NULL;
+    memset(p, 0, v.len);
+    return NULL;
+}
+
+/* A priority and a MAC. */
+static void bridge_id(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    uint8_t *p = copy_behind(w, v, v.len == 8 ? 2 : v.len);
+
+    (void)rule;
+    if (p != NULL)
+        rn_redact_hwaddr(w->r, p, 6);
+}
+
+/* A family and an address of it. */
+static void via(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    uint8_t *p = copy_behind(w, v, 2);
+
+    (void)rule;
+    if (p != NULL)
+        rn_redact_addr_bytes(w->r, p, v.len - 2, 128);
 }
 
 /* Within rtnexthop: attributes of ways, rewritten where they stand. */
@@ -286,107 +185,254 @@ static void redact_ways(struct rewrite *w, uint8_t *p, size_t len)
     memset(p, 0, len);
 }
 
-static void put_value(struct rewrite *w, enum act act, struct rn_view v)
+static void multipath(struct rewrite *w, const struct rule *rule, struct rn_view v)
 {
-    uint8_t *p;
+    uint8_t *p = copy(w, v);
 
-    if (act == NAME || act == PATH) {
-        put_name(w, v, act == PATH);
-        return;
-    }
-    p = copy(w, v);
-    if (p == NULL || act == KEEP)
-        return;
-    if (act == ADDR)
-        rn_redact_addr_bytes(w->r, p, v.len, 128);
-    else if (act == ADDR_DST || act == ADDR_SRC)
-        rn_redact_addr_bytes(w->r, p, v.len, act == ADDR_DST ? w->dst_bits : w->src_bits);
-    else if (act == HWADDR)
-        rn_redact_hwaddr(w->r, p, v.len);
-    else if (act == BRIDGE_ID && v.len == 8)
-        rn_redact_hwaddr(w->r, p + 2, 6);
-    else if (act == VIA && v.len > 2)
-        rn_redact_addr_bytes(w->r, p + 2, v.len - 2, 128);
-    else if (act == MULTIPATH)
+    (void)rule;
+    if (p != NULL)
         redact_ways(w, p, v.len);
-    else
-        memset(p, 0, v.len);
 }
 
-static enum act act_of(const struct rules *rules, uint16_t type)
+/* ---- attributes ---- */
+
+/* Opens an attribute of @type; returns where it starts. */
+static size_t begin_attr(struct rewrite *w, uint16_t type)
+{
+    const uint16_t head[2] = { 0, type };
+    size_t at = w->r->out.len;
+
+    rn_dump_bytes(&w->r->out, rn_view_of(head, sizeof(head)));
+    return at;
+}
+
+/* Closes it: length, and padding to 4. */
+static void end_attr(struct rewrite *w, size_t at)
+{
+    static const uint8_t zeros[3];
+    struct rn_dump_writer *out = &w->r->out;
+    uint16_t len;
+
+    if (out->err < 0)
+        return;
+    len = rn_sat_u16(out->len - at);
+    memcpy(out->buf + at, &len, sizeof(len));
+    rn_dump_bytes(out, rn_view_of(zeros, (4u - len % 4u) % 4u));
+}
+
+static const struct rule *rule_of(const struct rules *rules, uint16_t type)
 {
     for (size_t i = 0; i < rules->n; i++) {
         if (rules->list[i].type == type)
-            return (enum act)rules->list[i].act;
+            return &rules->list[i];
     }
-    return (enum act)rules->otherwise;
+    return &rules->otherwise;
 }
 
-/* The deepest nests: of values only. */
-static void put_values(struct rewrite *w, const struct rules *rules, struct rn_view attrs)
-{
-    struct rn_nlattr a;
-
-    while (rn_nlattr_next(&attrs, &a)) {
-        enum act act = act_of(rules, a.type);
-        size_t at;
-
-        if (act == DROP)
-            continue;
-        at = begin_attr(w, a.type);
-        put_value(w, act, a.value);
-        end_attr(w, at);
-    }
-}
-
-static void put_names(struct rewrite *w, struct rn_view attrs)
-{
-    static const struct rule list[] = { { IFLA_ALT_IFNAME, NAME } };
-    static const struct rules rules = { list, 1, DROP };
-
-    put_values(w, &rules, attrs);
-}
-
-static void put_linkinfo(struct rewrite *w, struct rn_view attrs)
-{
-    struct rn_nlattr a;
-
-    while (rn_nlattr_next(&attrs, &a)) {
-        enum act act = act_of(&info_rules, a.type);
-        size_t at;
-
-        if (act == DROP)
-            continue;
-        if (a.type == IFLA_INFO_KIND)
-            w->kind = rn_nl_str(a.value); /* stands in front of the data */
-        at = begin_attr(w, a.type);
-        if (act == INFO_DATA)
-            put_values(w, rules_of_kind(w->kind), a.value);
-        else
-            put_value(w, act, a.value);
-        end_attr(w, at);
-    }
-}
-
+/* Nests as deep as the tables below do, which is three. */
 static void put_attrs(struct rewrite *w, const struct rules *rules, struct rn_view attrs)
 {
     struct rn_nlattr a;
 
     while (rn_nlattr_next(&attrs, &a)) {
-        enum act act = act_of(rules, a.type);
+        const struct rule *rule = rule_of(rules, a.type);
         size_t at;
 
-        if (act == DROP)
+        if (rule->put == NULL)
             continue;
         at = begin_attr(w, a.type);
-        if (act == LINKINFO)
-            put_linkinfo(w, a.value);
-        else if (act == NAMES)
-            put_names(w, a.value);
-        else
-            put_value(w, act, a.value);
+        rule->put(w, rule, a.value);
         end_attr(w, at);
     }
+}
+
+static void nest(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    put_attrs(w, rule->nest, v);
+}
+
+/* The kind of a link stands in front of what the kind says. */
+static void info_kind(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    w->kind = rn_nl_str(v);
+    keep(w, rule, v);
+}
+
+static const struct rules *rules_of_kind(struct rn_view kind);
+
+static void info_data(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    (void)rule;
+    put_attrs(w, rules_of_kind(w->kind), v);
+}
+
+/* ---- tables ---- */
+
+#define RULES(name, list, otherwise)                                                               \
+    static const struct rules name = { list, RN_ARRAY_LEN(list), { 0, otherwise, NULL } }
+
+static const struct rule info_list[] = { { IFLA_INFO_KIND, info_kind, NULL },
+                                         { IFLA_INFO_SLAVE_KIND, keep, NULL },
+                                         { IFLA_INFO_DATA, info_data, NULL } };
+RULES(info_rules, info_list, NULL);
+
+static const struct rule prop_list[] = { { IFLA_ALT_IFNAME, name, NULL } };
+RULES(prop_rules, prop_list, NULL);
+
+static const struct rule link_list[] = {
+    { IFLA_ADDRESS, hwaddr, NULL },
+    { IFLA_BROADCAST, hwaddr, NULL },
+    { IFLA_PERM_ADDRESS, hwaddr, NULL },
+    { IFLA_IFNAME, name, NULL },
+    { IFLA_IFALIAS, name, NULL },
+    { IFLA_PROP_LIST, nest, &prop_rules },
+    { IFLA_LINKINFO, nest, &info_rules },
+    { IFLA_MTU, keep, NULL },
+    { IFLA_MIN_MTU, keep, NULL },
+    { IFLA_MAX_MTU, keep, NULL },
+    { IFLA_LINK, keep, NULL },
+    { IFLA_LINK_NETNSID, keep, NULL },
+    { IFLA_NEW_NETNSID, keep, NULL },
+    { IFLA_MASTER, keep, NULL },
+    { IFLA_QDISC, keep, NULL },
+    { IFLA_GROUP, keep, NULL },
+    { IFLA_TXQLEN, keep, NULL },
+    { IFLA_PROMISCUITY, keep, NULL },
+    { IFLA_NUM_TX_QUEUES, keep, NULL },
+    { IFLA_NUM_RX_QUEUES, keep, NULL },
+    { IFLA_GSO_MAX_SIZE, keep, NULL },
+    { IFLA_GSO_MAX_SEGS, keep, NULL },
+    { IFLA_OPERSTATE, keep, NULL },
+    { IFLA_LINKMODE, keep, NULL },
+    { IFLA_CARRIER, keep, NULL },
+    { IFLA_CARRIER_CHANGES, keep, NULL },
+    { IFLA_CARRIER_UP_COUNT, keep, NULL },
+    { IFLA_CARRIER_DOWN_COUNT, keep, NULL },
+    { IFLA_PROTO_DOWN, keep, NULL },
+    { IFLA_STATS64, keep, NULL },
+    { IFLA_XDP, keep, NULL },
+};
+RULES(link_rules, link_list, NULL);
+
+static const struct rule addr_list[] = {
+    { IFA_ADDRESS, addr, NULL },     { IFA_LOCAL, addr, NULL }, { IFA_BROADCAST, addr, NULL },
+    { IFA_ANYCAST, addr, NULL },     { IFA_LABEL, name, NULL }, { IFA_CACHEINFO, keep, NULL },
+    { IFA_RT_PRIORITY, keep, NULL }, { IFA_FLAGS, keep, NULL },
+};
+RULES(addr_rules, addr_list, NULL);
+
+static const struct rule route_list[] = {
+    { RTA_DST, addr_dst, NULL },    { RTA_SRC, addr_src, NULL },
+    { RTA_GATEWAY, addr, NULL },    { RTA_PREFSRC, addr, NULL },
+    { RTA_VIA, via, NULL },         { RTA_MULTIPATH, multipath, NULL },
+    { RTA_OIF, keep, NULL },        { RTA_IIF, keep, NULL },
+    { RTA_TABLE, keep, NULL },      { RTA_PRIORITY, keep, NULL },
+    { RTA_METRICS, keep, NULL },    { RTA_CACHEINFO, keep, NULL },
+    { RTA_NH_ID, keep, NULL },      { RTA_PREF, keep, NULL },
+    { RTA_EXPIRES, keep, NULL },    { RTA_MARK, keep, NULL },
+    { RTA_ENCAP_TYPE, keep, NULL },
+};
+RULES(route_rules, route_list, NULL);
+
+static const struct rule rule_list[] = {
+    { FRA_DST, addr_dst, NULL },
+    { FRA_SRC, addr_src, NULL },
+    { FRA_IIFNAME, name, NULL },
+    { FRA_OIFNAME, name, NULL },
+};
+RULES(rule_rules, rule_list, keep); /* else numbers only */
+
+static const struct rule neigh_list[] = {
+    { NDA_DST, addr, NULL },
+    { NDA_LLADDR, hwaddr, NULL },
+    { NDA_CACHEINFO, keep, NULL },
+    { NDA_VLAN, keep, NULL },
+    { NDA_PORT, keep, NULL },
+    { NDA_VNI, keep, NULL },
+    { NDA_IFINDEX, keep, NULL },
+    { NDA_MASTER, keep, NULL },
+    { 12, keep, NULL }, /* NDA_PROTOCOL */
+    { 15, keep, NULL }, /* NDA_FLAGS_EXT */
+};
+RULES(neigh_rules, neigh_list, NULL);
+
+static const struct rule nexthop_list[] = {
+    { NHA_GATEWAY, addr, NULL },    { NHA_ID, keep, NULL },        { NHA_GROUP, keep, NULL },
+    { NHA_GROUP_TYPE, keep, NULL }, { NHA_BLACKHOLE, keep, NULL }, { NHA_OIF, keep, NULL },
+    { NHA_FDB, keep, NULL },
+};
+RULES(nexthop_rules, nexthop_list, NULL);
+
+static const struct rule inet_list[] = { { INET_DIAG_SHUTDOWN, keep, NULL },
+                                         { INET_DIAG_SKV6ONLY, keep, NULL },
+                                         { INET_DIAG_MARK, keep, NULL },
+                                         { 21, keep, NULL } }; /* INET_DIAG_CGROUP_ID */
+RULES(inet_rules, inet_list, NULL);
+
+static const struct rule unix_list[] = { { UNIX_DIAG_NAME, path, NULL } };
+RULES(unix_rules, unix_list, keep); /* else numbers only */
+
+static const struct rule packet_list[] = { { PACKET_DIAG_INFO, keep, NULL } };
+RULES(packet_rules, packet_list, NULL);
+
+static const struct rules keep_all = { NULL, 0, { 0, keep, NULL } };
+static const struct rules keep_none = { NULL, 0, { 0, NULL, NULL } };
+
+/* ---- what kinds of links say of themselves ---- */
+
+static const struct rule bridge_list[] = { { IFLA_BR_ROOT_ID, bridge_id, NULL },
+                                           { IFLA_BR_BRIDGE_ID, bridge_id, NULL },
+                                           { IFLA_BR_GROUP_ADDR, NULL, NULL },
+                                           { 47, NULL, NULL } }; /* IFLA_BR_MCAST_QUERIER_STATE */
+RULES(bridge_rules, bridge_list, keep);
+static const struct rule bond_list[] = { { IFLA_BOND_ARP_IP_TARGET, NULL, NULL },
+                                         { IFLA_BOND_AD_INFO, NULL, NULL },
+                                         { IFLA_BOND_AD_ACTOR_SYSTEM, NULL, NULL },
+                                         { 31, NULL, NULL } }; /* IFLA_BOND_NS_IP6_TARGET */
+RULES(bond_rules, bond_list, keep);
+static const struct rule macvlan_list[] = { { IFLA_MACVLAN_MACADDR, NULL, NULL },
+                                            { IFLA_MACVLAN_MACADDR_DATA, NULL, NULL } };
+RULES(macvlan_rules, macvlan_list, keep);
+static const struct rule vxlan_list[] = { { IFLA_VXLAN_GROUP, addr, NULL },
+                                          { IFLA_VXLAN_GROUP6, addr, NULL },
+                                          { IFLA_VXLAN_LOCAL, addr, NULL },
+                                          { IFLA_VXLAN_LOCAL6, addr, NULL } };
+RULES(vxlan_rules, vxlan_list, keep);
+static const struct rule geneve_list[] = { { IFLA_GENEVE_REMOTE, addr, NULL },
+                                           { IFLA_GENEVE_REMOTE6, addr, NULL } };
+RULES(geneve_rules, geneve_list, keep);
+static const struct rule gre_list[] = { { IFLA_GRE_LOCAL, addr, NULL },
+                                        { IFLA_GRE_REMOTE, addr, NULL } };
+RULES(gre_rules, gre_list, keep);
+static const struct rule iptun_list[] = { { IFLA_IPTUN_LOCAL, addr, NULL },
+                                          { IFLA_IPTUN_REMOTE, addr, NULL },
+                                          { IFLA_IPTUN_6RD_PREFIX, NULL, NULL },
+                                          { IFLA_IPTUN_6RD_RELAY_PREFIX, NULL, NULL } };
+RULES(iptun_rules, iptun_list, keep);
+static const struct rule vti_list[] = { { IFLA_VTI_LOCAL, addr, NULL },
+                                        { IFLA_VTI_REMOTE, addr, NULL } };
+RULES(vti_rules, vti_list, keep);
+
+static const struct {
+    const char *kind;
+    const struct rules *rules;
+} kinds[] = {
+    { "bridge", &bridge_rules },   { "bond", &bond_rules },     { "macvlan", &macvlan_rules },
+    { "macvtap", &macvlan_rules }, { "vxlan", &vxlan_rules },   { "geneve", &geneve_rules },
+    { "gre", &gre_rules },         { "gretap", &gre_rules },    { "erspan", &gre_rules },
+    { "ip6gre", &gre_rules },      { "ip6gretap", &gre_rules }, { "ipip", &iptun_rules },
+    { "sit", &iptun_rules },       { "ip6tnl", &iptun_rules },  { "vti", &vti_rules },
+    { "vti6", &vti_rules },        { "vlan", &keep_all },       { "ipvlan", &keep_all },
+    { "ipvtap", &keep_all },       { "vrf", &keep_all },        { "tun", &keep_all },
+};
+
+static const struct rules *rules_of_kind(struct rn_view kind)
+{
+    for (size_t i = 0; i < RN_ARRAY_LEN(kinds); i++) {
+        if (rn_view_is(kind, kinds[i].kind))
+            return kinds[i].rules;
+    }
+    return &keep_none;
 }
 
 /* ---- one message ---- */
