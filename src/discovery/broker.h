@@ -10,6 +10,7 @@
 #include "host/freezer.h"
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #define RN_BROKER_TOTAL_MS 10000 /* then what is left is noted, not read */
 #define RN_BROKER_STUCK_MS 250
@@ -192,6 +193,9 @@ struct rn_supervised {
     int stuck_ms;
 };
 void rn_supervise(struct rn_broker *b, const struct rn_supervised *job);
+/* Waits for the end of the child @pid and reaps it. One that @is_killed and does not die, since a file system of somebody's
+ * own making keeps it, is left behind: it ends when that answers. @pidfd may be -1. */
+void rn_reap(pid_t pid, int pidfd, bool is_killed, int *ret_status);
 /* Called by an item whenever something arrived. */
 void rn_progress_beat(struct rn_broker *b);
 /* Writes what the items have gathered so far. */

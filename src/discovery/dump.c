@@ -3,6 +3,7 @@
 #include "base/view.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -209,6 +210,19 @@ static int make_room(struct rn_dump_reader *r, size_t want)
     return RN_OK;
 }
 
+static bool may_read(const struct rn_dump_reader *r)
+{
+    struct pollfd p = { .fd = r->fd, .events = POLLIN };
+    int got;
+
+    if (r->patience_ms == 0)
+        return true;
+    do {
+        got = poll(&p, 1, r->patience_ms);
+    } while (got < 0 && errno == EINTR);
+    return got != 0;
+}
+
 /* Ensures @want unread bytes. 1: there; 0: the stream ended before. */
 static int fill(struct rn_dump_reader *r, size_t want)
 {
@@ -222,7 +236,11 @@ static int fill(struct rn_dump_reader *r, size_t want)
     if (err < 0)
         return err;
     while (r->end < want) {
-        ssize_t n = read(r->fd, r->buf + r->end, r->cap - r->end);
+        ssize_t n;
+
+        if (!may_read(r))
+            return RN_E_TIMED_OUT;
+        n = read(r->fd, r->buf + r->end, r->cap - r->end);
 
         if (n < 0 && errno == EINTR)
             continue;

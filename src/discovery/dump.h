@@ -106,6 +106,7 @@ enum rn_dump_file {
     RN_FILE_DOMAINNAME,
     RN_FILE_STATUS, /* /proc/<pid>/status */
     RN_FILE_SAME_AS, /* content is a pid:u32 whose files these are too: same mount namespace, same root */
+    RN_FILE_CMDLINE, /* /proc/<pid>/cmdline; of older streams it is in PROCESS */
 };
 
 /* What an engine was asked. */
@@ -182,7 +183,8 @@ struct rn_dump_reader {
     size_t start;
     size_t end;
     size_t cap;
-    int tee_fd; /* every byte read is also written here; -1: nowhere */
+    int patience_ms; /* how long a read may bring nothing; 0: for ever. Then TIMED_OUT */
+    int tee_fd;      /* every byte read is also written here; -1: nowhere */
     bool has_header;
 };
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,8 +107,13 @@ static int read_of_bind(struct rn_broker *b, uint32_t mntns, struct text *t)
     err = pid > 0 ? read_all(ends[0], t) : rn_err_from_errno(errno);
     close(ends[0]);
     if (pid > 0) {
+        int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        int status;
+
         kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
+        rn_reap(pid, pidfd, true, &status);
+        if (pidfd >= 0)
+            close(pidfd);
     }
     return err == RN_OK && t->len == 0 ? RN_E_NOT_PERMITTED : err;
 }

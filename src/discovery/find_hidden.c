@@ -16,6 +16,7 @@
 struct seen {
     uint64_t *cookies;
     size_t n;
+    uint32_t n_refused;
 };
 
 static bool is_new_cookie(struct rn_broker *b, struct seen *seen, uint64_t cookie)
@@ -34,6 +35,7 @@ static bool is_new_cookie(struct rn_broker *b, struct seen *seen, uint64_t cooki
     return true;
 }
 
+/* Borrowing asks for the right to trace a process, which Yama and seccomp also refuse to the mighty. */
 static void ask_sock(struct rn_broker *b, struct seen *seen, int pidfd,
                      const struct rn_found_sock *s)
 {
@@ -43,8 +45,10 @@ static void ask_sock(struct rn_broker *b, struct seen *seen, int pidfd,
     struct stat st;
     int ns;
 
-    if (fd < 0)
+    if (fd < 0) {
+        seen->n_refused += errno == EPERM || errno == EACCES || errno == ENOSYS;
         return;
+    }
     if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ||
         is_new_cookie(b, seen, cookie)) {
         ns = ioctl(fd, SIOCGSKNS);
@@ -56,6 +60,23 @@ static void ask_sock(struct rn_broker *b, struct seen *seen, int pidfd,
             close(ns);
     }
     close(fd);
+}
+
+static void note_refused(struct rn_broker *b, uint32_t n)
+{
+    char id[32];
+    struct rn_text t = rn_text_of(id, sizeof(id));
+
+    if (n == 0)
+        return;
+    rn_text_u64(&t, n);
+    rn_text_str(&t, n == 1 ? " socket" : " sockets");
+    rn_dump_note(&b->out,
+                 &(struct rn_dump_note){ .seq = RN_DUMP_NO_SEQ,
+                                         .what = "hidden networks",
+                                         .id = id,
+                                         .why = "may not be borrowed and asked where they are",
+                                         .needs = "CAP_SYS_PTRACE, allowed by Yama and seccomp" });
 }
 
 void rn_find_hidden(struct rn_broker *b)
@@ -78,4 +99,5 @@ void rn_find_hidden(struct rn_broker *b)
     }
     if (pidfd >= 0)
         close(pidfd);
+    note_refused(b, seen.n_refused);
 }

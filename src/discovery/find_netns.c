@@ -14,9 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define STAT_BYTES    1024u
-#define CGROUP_BYTES  4096u
-#define CMDLINE_BYTES 4096u
+#define STAT_BYTES   1024u
+#define CGROUP_BYTES 4096u
 
 /* One process while it is read. */
 struct visit {
@@ -250,18 +249,6 @@ static void read_fds(struct visit *v)
     rn_dump_end(out);
 }
 
-static void put_cmdline(struct visit *v)
-{
-    RN_UNSET uint8_t text[CMDLINE_BYTES];
-    int got = rn_proc_read_piece(v->dir_fd, "cmdline", text, sizeof(text));
-    size_t len = got > 0 ? (size_t)got : 0;
-    const uint8_t *nul = memchr(text, 0, len);
-
-    if (v->b->options.is_argv0_only && nul != NULL)
-        len = (size_t)(nul - text);
-    rn_dump_text(&v->b->out, rn_view_of(text, len));
-}
-
 static uint64_t ns_ino(struct visit *v, const char *name)
 {
     uint64_t ino;
@@ -330,10 +317,7 @@ static void tell_process(struct visit *v, struct rn_view stat, bool is_kernel_th
     rn_dump_u32(out, rn_freezer_holds(&v->b->freezer, cgroup) ? RN_DUMP_PROCESS_IS_FROZEN : 0);
     rn_dump_text(out, stat);
     rn_dump_text(out, cgroup);
-    if (is_kernel_thread)
-        rn_dump_text(out, rn_view_of("", 0)); /* it was given no arguments */
-    else
-        put_cmdline(v);
+    rn_dump_str(out, ""); /* reading the command line may hang: read_files.c */
     rn_dump_end(out);
 }
 

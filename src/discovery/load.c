@@ -236,6 +236,10 @@ static void load_file(struct rn_load *l, struct rn_view payload)
         rn_load_status(l, rn_model_process(l->map, blob.pid), r.rest);
         return;
     }
+    if (which == RN_FILE_CMDLINE) {
+        rn_load_cmdline(l, rn_model_process(l->map, blob.pid), r.rest);
+        return;
+    }
     blob.table = which;
     blob.is_truncated = flags & RN_DUMP_FILE_TRUNCATED;
     blob.bytes = r.rest;
@@ -443,9 +447,10 @@ void rn_load_frame(struct rn_load *l, const struct rn_dump_frame *frame)
 int rn_load_stream(struct rn_load *l, struct rn_dump_reader *r)
 {
     struct rn_dump_frame frame;
-    int got;
+    int got = 0;
 
-    while ((got = rn_dump_next(r, &frame)) > 0) {
+    /* Not the end of the file counts: a child of the broker that hangs for good holds the pipe open. */
+    while (!l->is_ended && (got = rn_dump_next(r, &frame)) > 0) {
         rn_load_frame(l, &frame);
         if (l->redact != NULL)
             rn_redact_frame(l->redact, &frame);

@@ -84,6 +84,7 @@ void rn_load_procnet(struct rn_load *l, enum rn_dump_table table, struct rn_view
 void rn_load_wireguard(struct rn_load *l, struct rn_view payload);
 void rn_load_driver(struct rn_load *l, struct rn_view payload);
 void rn_load_process(struct rn_load *l, struct rn_view payload);
+void rn_load_cmdline(struct rn_load *l, struct rn_map_process *p, struct rn_view text);
 void rn_load_status(struct rn_load *l, struct rn_map_process *p, struct rn_view text);
 
 /* A text of the stream, kept. */

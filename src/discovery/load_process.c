@@ -65,6 +65,12 @@ void rn_load_process(struct rn_load *l, struct rn_view payload)
     p->cmdline = join_args(l, rn_dump_read_text(&r));
 }
 
+void rn_load_cmdline(struct rn_load *l, struct rn_map_process *p, struct rn_view text)
+{
+    if (p != NULL)
+        p->cmdline = join_args(l, text);
+}
+
 void rn_load_status(struct rn_load *l, struct rn_map_process *p, struct rn_view text)
 {
     struct rn_proc_status s;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FILE_MAX_BYTES (256u * 1024u)
+#define CMDLINE_BYTES  4096u
 
 static const struct {
     enum rn_dump_file which;
@@ -211,6 +212,28 @@ static bool is_new_uts(struct rn_broker *b, uint64_t ino)
     return true;
 }
 
+/* The kernel takes the lock of the process's memory for it, which one that is stuck on a dead file system may hold. */
+static void tell_cmdline(struct rn_broker *b, uint32_t pid)
+{
+    RN_UNSET uint8_t text[CMDLINE_BYTES];
+    char name[32];
+    struct rn_text t = rn_text_of(name, sizeof(name));
+    const uint8_t *nul;
+    int len;
+
+    rn_text_u64(&t, pid);
+    rn_text_str(&t, "/cmdline");
+    len = rn_proc_read_piece(b->proc_fd, name, text, sizeof(text));
+    if (len <= 0)
+        return;
+    nul = memchr(text, 0, (size_t)len);
+    if (b->options.is_argv0_only && nul != NULL)
+        len = (int)(nul - text);
+    begin_file(b, pid, RN_FILE_CMDLINE, 0);
+    rn_dump_bytes(&b->out, rn_view_of(text, (size_t)len));
+    rn_dump_end(&b->out);
+}
+
 /* The child need not come back from another UTS namespace: each is entered from the one before. */
 static void tell_hostname(struct rn_broker *b, uint32_t pid, int dir_fd)
 {
@@ -233,6 +256,8 @@ static void item(struct rn_broker *b, size_t i)
     const struct rn_found_process *p = &b->processes[i];
     int dir_fd;
 
+    if (!p->is_kernel_thread)
+        tell_cmdline(b, p->pid);
     if (!may_be_tenant(b, p))
         return;
     dir_fd = rn_proc_open(b->proc_fd, p->pid);

@@ -58,8 +58,7 @@ static void redact_host(struct rn_redact *r, struct rn_reader *in)
         rn_dump_text(out, rn_dump_read_text(in));
 }
 
-/* Programs may write anything over their arguments: what follows a space or colon is no path. */
-static struct rn_view program_of(struct rn_view cmdline)
+struct rn_view rn_redact_cmdline(struct rn_view cmdline)
 {
     size_t n = 0;
 
@@ -75,7 +74,7 @@ static void redact_process(struct rn_redact *r, struct rn_reader *in)
     copy_bytes(r, in, 4 + 6 * 8 + 4); /* pid, namespaces, flags */
     rn_dump_text(out, rn_dump_read_text(in));
     rn_redact_cgroup(r, rn_dump_read_text(in));
-    rn_dump_text(out, program_of(rn_dump_read_text(in)));
+    rn_dump_text(out, rn_redact_cmdline(rn_dump_read_text(in)));
 }
 
 static void redact_tun(struct rn_redact *r, struct rn_reader *in)

@@ -46,5 +46,7 @@ void rn_redact_hwaddr(const struct rn_redact *r, uint8_t *bytes, size_t len);
 void rn_redact_netlink(struct rn_redact *r, const struct rn_dump_frame *frame);
 void rn_redact_procnet(struct rn_redact *r, struct rn_view text);
 void rn_redact_file(struct rn_redact *r, enum rn_dump_file which, struct rn_view text);
+/* Programs may write anything over their arguments: what follows a space or colon is no path, and is left out. */
+struct rn_view rn_redact_cmdline(struct rn_view cmdline);
 void rn_redact_cgroup(struct rn_redact *r, struct rn_view text);
 void rn_redact_engine(struct rn_redact *r, enum rn_dump_ask which, struct rn_view json);

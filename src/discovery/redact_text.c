@@ -111,6 +111,8 @@ void rn_redact_file(struct rn_redact *r, enum rn_dump_file which, struct rn_view
 
     if (which == RN_FILE_STATUS || which == RN_FILE_SAME_AS) {
         rn_dump_bytes(&r->out, text); /* numbers, and the program's name */
+    } else if (which == RN_FILE_CMDLINE) {
+        rn_dump_bytes(&r->out, rn_redact_cmdline(text));
     } else if (which == RN_FILE_UTS_HOSTNAME || which == RN_FILE_HOSTNAME ||
                which == RN_FILE_DOMAINNAME) {
         if (rn_text_next_line(&text, &line) && rn_text_next_word(&line, &text))

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -19,6 +20,8 @@
 
 #define PIPE_BYTES (1 << 20)
 #define NOBODY     65534
+#define BROKER_PATIENCE_MS                                                                         \
+    (RN_BROKER_TOTAL_MS + 5000) /* it looks at the time between items, and some take theirs */
 
 static void note_broken_stream(struct rn_map *map, const char *why)
 {
@@ -37,7 +40,7 @@ static int make_map(struct rn_dump_reader *reader, struct rn_redact *redact, str
     rn_load_init(&load, map);
     load.redact = redact;
     err = rn_load_stream(&load, reader);
-    if (err < 0 && err != RN_E_MALFORMED && err != RN_E_LIMIT) {
+    if (err < 0 && err != RN_E_MALFORMED && err != RN_E_LIMIT && err != RN_E_TIMED_OUT) {
         rn_model_free(map);
         return err;
     }
@@ -104,6 +107,7 @@ static int read_stream(int fd, const struct rn_scan_options *options, struct rn_
     if (err < 0)
         return err;
     rn_dump_reader_init(&reader, fd);
+    reader.patience_ms = options->from_fd >= 0 ? 0 : BROKER_PATIENCE_MS;
     if (is_redacting)
         err = rn_redact_init(&redact, options->save_fd);
     else
@@ -115,6 +119,19 @@ static int read_stream(int fd, const struct rn_scan_options *options, struct rn_
     return err;
 }
 
+/* A child that hangs for good must not keep whoever reads our output waiting for its end. */
+static void let_go_of_output(int out_fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++) {
+        if (fd != out_fd)
+            (void)dup2(null, fd);
+    }
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
 static _Noreturn void run_broker(int out_fd, const struct rn_scan_options *options)
 {
     struct rn_broker_options broker = { .is_argv0_only = options->is_argv0_only,
@@ -122,7 +139,24 @@ static _Noreturn void run_broker(int out_fd, const struct rn_scan_options *optio
 
     /* A reader that went away shows as EPIPE; dying of it would leave supervised children behind. */
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* its reader may not end it, having given up its rights */
+    let_go_of_output(out_fd);
     _exit(rn_broker_run(out_fd, &broker) < 0);
+}
+
+/* It has told its END and ends, or it finds nobody reading any more; what hangs beyond that is not waited for. */
+static void end_broker(pid_t pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    bool is_late = pidfd >= 0 && poll(&p, 1, RN_BROKER_STUCK_MS) == 0;
+    int status;
+
+    if (is_late)
+        (void)kill(pid, SIGKILL);
+    rn_reap(pid, pidfd, is_late, &status);
+    if (pidfd >= 0)
+        close(pidfd);
 }
 
 static int scan_machine(const struct rn_scan_options *options, struct rn_map **ret)
@@ -143,8 +177,8 @@ static int scan_machine(const struct rn_scan_options *options, struct rn_map **r
     close(ends[1]);
     err = pid > 0 ? read_stream(ends[0], options, ret) : rn_err_from_errno(errno);
     close(ends[0]);
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (pid > 0)
+        end_broker(pid);
     return err;
 }
 

@@ -12,6 +12,8 @@
 
 /* Every write wakes the reader: worth it only for this much. */
 #define WRITE_BYTES (32u * 1024u)
+#define DEATH_MS                                                                                   \
+    100 /* a process dies at once, or not before the file system it waits for answers */
 
 enum rn_progress_state {
     STATE_BUSY,
@@ -70,7 +72,18 @@ static _Noreturn void work(struct rn_broker *b, const struct rn_supervised *job,
     _exit(ENDED);
 }
 
-/* Returns when the child has ended and is reaped. */
+void rn_reap(pid_t pid, int pidfd, bool is_killed, int *ret_status)
+{
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+    *ret_status = 0;
+    if (is_killed && pidfd >= 0 && poll(&p, 1, DEATH_MS) <= 0)
+        return;
+    while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Returns when the child has ended, or will as soon as what it hangs on lets it. */
 static enum ending watch(struct rn_broker *b, pid_t pid, int stuck_ms)
 {
     struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
@@ -91,8 +104,7 @@ static enum ending watch(struct rn_broker *b, pid_t pid, int stuck_ms)
         }
         beat = now;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    rn_reap(pid, p.fd, is_stuck, &status);
     if (p.fd >= 0)
         close(p.fd);
     if (WIFEXITED(status) && WEXITSTATUS(status) == ENDED_UNREAD)
