@@ -15,6 +15,7 @@ struct rn_tun_opts {
     struct rn_mac mac;   /* TAP: of the NIC behind this device, not of the kernel's end */
     bool is_tap;         /* ignored when adopting */
     bool is_multi_queue; /* every open of the same name is one more queue; ignored when adopting */
+    bool has_io_uring; /* drive it by io_uring (Linux 6.7) rather than by system calls of its own */
     bool without_offloads; /* no super-segments, no missing checksums */
     /* Single ones, where a kernel or whoever reads the captures has trouble with them: super-segments of TCP over IPv4, over
      * IPv6, those with ECN's CWR, and super-datagrams of UDP. */

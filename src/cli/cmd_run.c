@@ -15,6 +15,8 @@
 
 static const char *const links[] = { "auto", "tun", "veth", NULL };
 
+static const char *const ios[] = { "epoll", "uring", NULL };
+
 #define AT(member) offsetof(struct rn_run_opts, member)
 
 static const struct rn_opt options[] = {
@@ -33,6 +35,8 @@ static const struct rn_opt options[] = {
       AT(host_loopback), 0, 0, NULL },
     { "link", 0, RN_OPT_CHOICE, "auto|tun|veth", "how packets get out (auto)", AT(link), 0, 0,
       links },
+    { "io", 0, RN_OPT_CHOICE, "epoll|uring", "how the TUN is read and written (epoll)", AT(io), 0,
+      0, ios },
     { "busy-poll", 0, RN_OPT_NUMBER, "USEC", "look this long for more before sleeping (0)",
       AT(busy_poll_us), 0, BUSY_POLL_MAX_US, NULL },
     { "map-root", 0, RN_OPT_FLAG, NULL, "be root inside", AT(map_root), 0, 0, NULL },
@@ -70,7 +74,7 @@ static void hint_about_proxies(const struct rn_run_opts *opts)
 
 static int run(int argc, char **argv)
 {
-    struct rn_run_opts opts = { .mtu = MTU_DEFAULT, .link = "auto" };
+    struct rn_run_opts opts = { .mtu = MTU_DEFAULT, .link = "auto", .io = "epoll" };
     struct rn_host_view host = { 0 };
     struct rn_opts_rest rest;
     struct rn_run_plan plan;
@@ -128,6 +132,9 @@ const struct rn_verb rn_verb_run = {
         "peer's own address; a peer on loopback appears as host.runnel.\n"
         "The name host.runnel is the host. Its loopback services stay closed without "
         "--host-loopback.\n"
+        "--io uring lets an io_uring (Linux 6.7) read the TUN into buffers that lie ready and "
+        "write "
+        "many packets by one system call; what the ring may do is limited to that.\n"
         "--busy-poll trades processor time for shorter round trips: after each packet the stack "
         "looks for the next that many microseconds before it sleeps, and stops doing so while "
         "nothing comes in that time. 50 is a good start; it needs a core of its own.\n"

@@ -76,9 +76,12 @@ static int build_device(struct rn_net_worker *w)
     struct rn_turn *turn = rn_loop_turn(w->loop);
 
     if (cell->rung == RN_CELL_TUN) {
-        struct rn_tun_opts opts = { .name = cell->ifname, .mtu = w->config->plan.mtu };
+        struct rn_tun_opts opts = { .name = cell->ifname,
+                                    .mtu = w->config->plan.mtu,
+                                    .has_io_uring = w->config->plan.has_io_uring };
 
-        *w->ret_what = "adopt the TUN queue";
+        *w->ret_what =
+            opts.has_io_uring ? "drive the TUN queue by io_uring" : "adopt the TUN queue";
         return rn_tun_from_fd(&w->device, turn, w->device_fds.fd[0], &opts);
     } else {
         /* Locally administered, and not the far end's own: the kernel's IP would answer there. */
@@ -86,6 +89,10 @@ static int build_device(struct rn_net_worker *w)
                                        .mtu = w->config->plan.mtu,
                                        .mac = { { 0x02, 'r', 'u', 'n', 'g', 'w' } } };
 
+        if (w->config->plan.has_io_uring) {
+            *w->ret_what = "drive a veth by io_uring, which is for a TUN";
+            return RN_E_NOT_SUPPORTED;
+        }
         *w->ret_what = "adopt the packet sockets";
         return rn_packet_from_fds(&w->device, turn, w->device_fds.fd, w->device_fds.n, &opts);
     }

@@ -133,6 +133,7 @@ int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
 {
     struct rn_run_plan plan = { .mtu = opts->mtu,
                                 .busy_poll_us = opts->busy_poll_us,
+                                .has_io_uring = strcmp(opts->io, "uring") == 0,
                                 .has_userns = geteuid() != 0 || opts->userns };
     int err = read_publish(opts, &plan);
 

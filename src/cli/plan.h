@@ -18,6 +18,7 @@ struct rn_run_opts {
     const char *pcap;
     const char *impair;
     const char *link; /* auto, tun, veth */
+    const char *io;   /* epoll, uring */
     unsigned mtu;
     unsigned busy_poll_us;
     unsigned verbose;
@@ -50,6 +51,7 @@ struct rn_run_plan {
     bool has_default6;
     uint32_t mtu;
     uint32_t busy_poll_us;
+    bool has_io_uring;
     struct rn_addr dns[RN_PLAN_DNS_MAX]; /* where the resolver asks */
     unsigned n_dns;
     char search[512];

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-static const struct rn_run_opts plain = { .mtu = 65520, .link = "auto" };
+static const struct rn_run_opts plain = { .mtu = 65520, .link = "auto", .io = "epoll" };
 
 static struct rn_addr addr(const char *text)
 {

@@ -290,16 +290,9 @@ static const struct rn_device_ops fd_ops = {
     .destroy = fd_destroy,
 };
 
-static void describe(struct rn_fd_device *fdev, struct rn_turn *turn,
-                     const struct rn_fd_device_opts *opts)
+void rn_fd_device_describe(struct rn_device *dev, struct rn_turn *turn,
+                           const struct rn_fd_device_opts *opts)
 {
-    struct rn_device *dev = &fdev->dev;
-
-    fdev->ops = fd_ops;
-    fdev->ops.kind = opts->kind;
-    fdev->fd = opts->fd;
-    fdev->has_vnet = opts->has_vnet;
-    dev->ops = &fdev->ops;
     dev->turn = turn;
     dev->link_type = opts->link_type;
     dev->caps = opts->caps;
@@ -330,7 +323,12 @@ int rn_fd_device_new(struct rn_device **ret, struct rn_turn *turn,
 
     if (fdev == NULL)
         return RN_E_NOMEM;
-    describe(fdev, turn, opts);
+    fdev->ops = fd_ops;
+    fdev->ops.kind = opts->kind;
+    fdev->dev.ops = &fdev->ops;
+    fdev->fd = opts->fd;
+    fdev->has_vnet = opts->has_vnet;
+    rn_fd_device_describe(&fdev->dev, turn, opts);
     err = rn_rx_slab_init(&fdev->slab, turn->pool);
     if (err >= 0)
         err = set_nonblocking(opts->fd);

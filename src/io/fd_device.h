@@ -57,6 +57,10 @@ struct rn_fd_device {
 RN_MUST_USE int rn_fd_device_new(struct rn_device **ret, struct rn_turn *turn,
                                  const struct rn_fd_device_opts *opts);
 
+/* What @opts say of a device, but for its operations. */
+void rn_fd_device_describe(struct rn_device *dev, struct rn_turn *turn,
+                           const struct rn_fd_device_opts *opts);
+
 /* For devices that share its way of sending and receiving (packet_device.c). */
 struct rn_pkt_iov {
     struct iovec iov[2 + RN_PKT_FRAGS_MAX]; /* virtio header, head, frags */

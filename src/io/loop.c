@@ -156,9 +156,10 @@ static int sleep_for_events(struct rn_loop *loop, int64_t wait_ns)
     }
     if (loop->is_epoll_pwait2_missing)
         n = wait_by_ms(loop, wait_ns);
-    if (n < 0)
-        return errno == EINTR ? 0 : rn_err_from_errno(errno);
-    return n;
+    /* A signal, or an io_uring that had something to complete, and is readable now. */
+    if (n < 0 && errno == EINTR)
+        return (int)rn_max_i64(wait_by_ms(loop, 0), 0);
+    return n < 0 ? rn_err_from_errno(errno) : n;
 }
 
 static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)

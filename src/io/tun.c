@@ -1,6 +1,7 @@
 #include "io/tun.h"
 
 #include "io/fd_device.h"
+#include "io/uring_device.h"
 #include <runnel/err.h>
 
 #include <errno.h>
@@ -119,7 +120,10 @@ int rn_tun_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
     }
     if (fdo.mtu == 0)
         fdo.mtu = ask_mtu(&req);
-    return fdo.mtu == 0 ? RN_E_NO_DEVICE : rn_fd_device_new(ret, turn, &fdo);
+    if (fdo.mtu == 0)
+        return RN_E_NO_DEVICE;
+    return opts->has_io_uring ? rn_uring_device_new(ret, turn, &fdo)
+                              : rn_fd_device_new(ret, turn, &fdo);
 }
 
 static int attach(int fd, const struct rn_tun_opts *opts)

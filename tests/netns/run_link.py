@@ -74,6 +74,19 @@ def a_delay_is_felt_both_ways(way):
     assert 40 <= fastest < 60, got.out
 
 
+@behind.each_way(seconds=100)
+def an_io_uring_carries_files_names_and_many_connections(way):
+    host, server = behind.two_nets()
+    said = behind.run(host, ["true"], "--io", "uring", way=way)
+    if said.status == 125 and "veth by io_uring" in said.err:
+        return  # refused for the reason it should be
+    if said.status == 125 and "io_uring" in said.err:
+        rig.skip(f"no io_uring here: {said.err.strip()}")
+    fetch_and_send(host, server, way, 64 << 20, "--io", "uring", "--busy-poll", "20")
+    ping = ["ping", "-f", "-c", "300", behind.GATE4]
+    assert " 0% packet loss" in behind.run(host, ping, "--io", "uring", way=way).ok().out
+
+
 @behind.each_way
 def a_small_mtu_carries_a_file(way):
     host, server = behind.two_nets()
