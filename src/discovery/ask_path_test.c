@@ -224,6 +224,38 @@ static void test_rules_lead_to_other_tables_and_doubts_are_told(void **state)
     map_fixture_fini(&f);
 }
 
+static void test_what_comes_in_through_a_vrf_goes_by_its_table(void **state)
+{
+    struct map_fixture f;
+    struct rn_path path;
+    struct rn_map_rule *rule;
+    struct rn_map_route *route;
+    struct rn_map_link *vrf;
+
+    (void)state;
+    map_fixture_init(&f);
+    vrf = fx_link(f.map, f.blue, 99, "red", RN_KIND_VRF);
+    vrf->vrf_table = 900;
+    rn_model_link_by_name(f.blue, "up0")->master = vrf;
+    route = fx_route(f.map, f.blue, "203.0.113.0/24", NULL, NULL);
+    route->type = 6; /* RTN_BLACKHOLE */
+    route->table = 900;
+    rule = rn_model_add_rule(f.map, f.blue);
+    rule->family = RN_FAMILY_V4;
+    rule->priority = 1000;
+    rule->l3mdev = 1;
+    rule->action = 1;
+    rn_model_sort(f.map);
+    find(&f, NULL, "203.0.113.9", &path);
+    assert_string_equal(path.why, "the route to 203.0.113.0/24 is blackhole");
+    rn_path_free(&path);
+
+    find(&f, "blue", "203.0.113.9", &path); /* from there: not through the VRF */
+    assert_string_not_equal(path.why, "the route to 203.0.113.0/24 is blackhole");
+    rn_path_free(&path);
+    map_fixture_fini(&f);
+}
+
 static void test_equal_ways_are_not_guessed(void **state)
 {
     struct map_fixture f;
@@ -313,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_both_ends_of_a_vxlan_on_this_machine_are_joined),
         cmocka_unit_test(test_routes_go_by_prefix_then_priority),
         cmocka_unit_test(test_rules_lead_to_other_tables_and_doubts_are_told),
+        cmocka_unit_test(test_what_comes_in_through_a_vrf_goes_by_its_table),
         cmocka_unit_test(test_equal_ways_are_not_guessed),
         cmocka_unit_test(test_questions_are_parsed_or_refused),
         cmocka_unit_test(test_a_way_is_drawn_with_its_reasons),

@@ -43,17 +43,25 @@ static enum fit port_fits(const struct rn_map_rule *rule, const struct rn_route_
     return fit;
 }
 
-/* Rules for VRFs fit what comes through one of its ports. */
-static enum fit vrf_fits(const struct rn_map_rule *rule, const struct rn_route_query *q)
+/* The VRF whose port, or itself, the packet came in through or is bound to; NULL: none. */
+static const struct rn_map_link *vrf_of(const struct rn_route_query *q)
 {
     const struct rn_map_link *link = q->oif != NULL ? q->oif : q->iif;
 
-    if (rule->l3mdev == 0)
-        return YES;
-    return link != NULL && (link->kind == RN_KIND_VRF ||
-                            (link->master != NULL && link->master->kind == RN_KIND_VRF))
-               ? UNKNOWN
-               : NO;
+    if (link != NULL && link->kind != RN_KIND_VRF)
+        link = link->master;
+    return link != NULL && link->kind == RN_KIND_VRF ? link : NULL;
+}
+
+/* A rule for VRFs leads to the table of the one at hand. */
+static enum fit vrf_fits(const struct rn_map_rule *rule, const struct rn_route_query *q)
+{
+    return rule->l3mdev == 0 || vrf_of(q) != NULL ? YES : NO;
+}
+
+static uint32_t table_of(const struct rn_map_rule *rule, const struct rn_route_query *q)
+{
+    return rule->l3mdev != 0 ? vrf_of(q)->vrf_table : rule->table;
 }
 
 /* Packets are taken to carry no mark, no type of service and no tunnel's number: that is how programs send them. */
@@ -147,7 +155,7 @@ struct rn_route_answer rn_route_choose(const struct rn_route_query *q)
             from_priority = rule->goto_priority;
         if (rule->action != FR_ACT_TO_TBL)
             continue;
-        answer.route = best_in_table(q, rule->table);
+        answer.route = best_in_table(q, table_of(rule, q));
         if (answer.route != NULL && answer.route->type != RTN_THROW &&
             !is_suppressed(rule, answer.route))
             return answer;

@@ -141,6 +141,7 @@ def containers_of_containerd_are_found_without_asking_it():
     dump = rig.workdir() / "host.dump"
     rig.run(rig.runnel("map", "--save", dump)).ok()
     shared = Map("--from", dump)
+    told = dump.read_bytes()
     engine.close()
 
     assert {c["name"] for c in seen.doc["containers"]} == {"one", "work/two", "pretty"}, seen.doc["containers"]
@@ -148,6 +149,7 @@ def containers_of_containerd_are_found_without_asking_it():
     assert container(seen, "one")["pid"] == one and container(seen, "one")["netns"] != seen.net(host)["id"]
     assert container(seen, "work/two")["privileged"] == may_be_privileged()
     assert not container(seen, "one")["privileged"]
+    assert b"PATH=" not in told and b"pretty" not in told, "what a configuration says stays here"
     assert len(shared.doc["containers"]) == 3 and not {"one", "pretty"} & {c["name"] for c in shared.doc["containers"]}
 
 
