@@ -218,6 +218,7 @@ int rn_broker_run(int out_fd, const struct rn_broker_options *options)
     rn_find_processes(&b);
     rn_known_socks_init(&b);
     rn_far_links_init(&b);
+    rn_find_mntns(&b);
     rn_find_binds(&b);
     rn_tell_netns(&b, 0);
     n_known = b.n_netns;

@@ -37,6 +37,7 @@ struct rn_found_netns {
 struct rn_found_mntns {
     uint64_t ino;
     uint32_t pid;          /* 0: no process */
+    int fd;                /* open until the scan ends; 0: none, and .path leads there */
     uint32_t parent_mntns; /* where .path is, if there is no process */
     const char *path;
 };
@@ -143,6 +144,7 @@ RN_MUST_USE int rn_broker_run(int out_fd, const struct rn_broker_options *option
 /* Writes NETNS and REF frames from @first on. */
 void rn_tell_netns(struct rn_broker *b, size_t first);
 void rn_find_processes(struct rn_broker *b);
+void rn_find_mntns(struct rn_broker *b);
 void rn_find_binds(struct rn_broker *b);
 void rn_find_hidden(struct rn_broker *b);
 /* Visits the namespaces from @first on. */

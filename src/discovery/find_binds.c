@@ -75,7 +75,7 @@ static void copy_mountinfo(struct rn_broker *b, uint32_t mntns, int out_fd)
 {
     const struct rn_found_mntns *m = &b->mntns[mntns];
     char buf[4096];
-    int fd = rn_mntns_open_path(b, m->parent_mntns, m->path);
+    int fd = m->fd > 0 ? m->fd : rn_mntns_open_path(b, m->parent_mntns, m->path);
     ssize_t n;
 
     if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)

@@ -147,20 +147,28 @@ static int open_entered(void *arg)
     return out;
 }
 
-/* Each turn of the loop enters one process-less mount namespace, found in the one before; the first has a process. */
+static int open_in(struct rn_broker *b, const struct rn_found_mntns *m, const char *path)
+{
+    struct entry e = { .mntns_fd = m->fd, .proc_fd = b->proc_fd, .path = path };
+
+    return m->pid != 0 ? open_in_process_root(b, m->pid, path) : rn_run_aside(open_entered, &e);
+}
+
+/* Each turn of the loop enters one process-less mount namespace, found in the one before; the first has a process, or is
+ * held open. */
 int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const char *path)
 {
     uint32_t chain[MNTNS_DEPTH_MAX];
     size_t n = 0;
     int fd = -1;
 
-    while (b->mntns[mntns].pid == 0) {
+    while (b->mntns[mntns].pid == 0 && b->mntns[mntns].fd == 0) {
         if (n == MNTNS_DEPTH_MAX)
             return RN_E_LIMIT;
         chain[n++] = mntns;
         mntns = b->mntns[mntns].parent_mntns;
     }
-    fd = open_in_process_root(b, b->mntns[mntns].pid, n != 0 ? b->mntns[chain[n - 1]].path : path);
+    fd = open_in(b, &b->mntns[mntns], n != 0 ? b->mntns[chain[n - 1]].path : path);
     while (n != 0 && fd >= 0) {
         struct entry e = { .mntns_fd = fd, .proc_fd = b->proc_fd };
         int next;
