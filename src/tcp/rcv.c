@@ -439,10 +439,15 @@ static void take_fin(struct rn_tcp *conn)
     conn->flags |= RN_TCPF_FIN_RCVD;
     rn_tcp_reorder_clear(conn);
     rn_tcp_move(conn, RN_TCP_EV_FIN_RCVD);
-    ack_at_once(conn);
     rn_sock_ready(&conn->sock, RN_READABLE | RN_PEER_SHUT);
-    if (conn->state == RN_TCP_TIME_WAIT)
+    if (conn->state == RN_TCP_TIME_WAIT) {
+        ack_at_once(conn); /* as what it is now; the rest of it goes */
         rn_tcp_timewait_enter(conn);
+        return;
+    }
+    /* In this turn: an application that answers or closes when it hears of the end sends the ACK along with that. */
+    conn->flags |= RN_TCPF_ACK_NOW;
+    rn_tcp_want_output(conn);
 }
 
 void rn_tcp_rcv_fin(struct rn_tcp *conn, rn_seq fin)

@@ -509,10 +509,38 @@ static void test_a_clamped_window_reopens(void **state)
     tcp_fixture_fini(&f);
 }
 
+static void close_at_the_end(struct rn_sock *sock, unsigned events, void *arg)
+{
+    struct rn_sock **mine = arg;
+
+    if ((events & RN_PEER_SHUT) != 0)
+        *mine = rn_sock_close(sock);
+}
+
+static void test_the_ack_of_a_fin_rides_on_the_fin_of_who_closes_at_once(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460>");
+    rn_sock_on_event(sock, close_at_the_end, &sock);
+
+    fix_peer(&f, "F. 1:1(0) ack 1");
+
+    assert_null(sock);
+    assert_int_equal(f.out.n_pkts, 1);
+    fix_we(&f, "F. 1:1(0) ack 2");
+    fix_peer(&f, ". 2:2(0) ack 2");
+    tcp_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_clamped_window_reopens),
+        cmocka_unit_test(test_the_ack_of_a_fin_rides_on_the_fin_of_who_closes_at_once),
         cmocka_unit_test(test_data_in_order_is_acknowledged_and_read),
         cmocka_unit_test(test_a_hole_is_reported_at_once_and_filled_later),
         cmocka_unit_test(test_without_sack_a_hole_gives_plain_duplicate_acks),
