@@ -439,14 +439,13 @@ static void empty(struct window *w, struct rn_pktq *out)
     w->n_items = 0;
 }
 
-void rn_gro_merge(struct rn_pktq *q, enum rn_link_type link, unsigned what)
+/* Apart from its caller, which mostly has a packet or none: a window is large, and is zeroed where it is declared. */
+static void merge(struct rn_pktq *q, enum rn_link_type link, unsigned what)
 {
     struct rn_pktq out = { 0 };
     struct window w;
     struct rn_pkt *pkt;
 
-    if (q->n_pkts < 2)
-        return;
     w.n_pkts = 0;
     w.n_items = 0;
     while ((pkt = rn_pktq_pop(q)) != NULL) {
@@ -456,4 +455,10 @@ void rn_gro_merge(struct rn_pktq *q, enum rn_link_type link, unsigned what)
     }
     empty(&w, &out);
     *q = out;
+}
+
+void rn_gro_merge(struct rn_pktq *q, enum rn_link_type link, unsigned what)
+{
+    if (q->n_pkts > 1)
+        merge(q, link, what);
 }
