@@ -69,6 +69,13 @@ static int write_behind(void *arg, struct rn_pktq *out)
     return behind->ops->write_batch(behind, out);
 }
 
+/* Whoever writes functions for a device also tells what becomes possible: here that the pipe behind has room again. */
+static void on_behind(struct rn_device *behind, unsigned events)
+{
+    if ((events & RN_DEV_CLOSED) == 0) /* it goes last, when nobody is in front of it any more */
+        rn_device_notify(((struct rig *)behind->owner)->dev, events);
+}
+
 static bool open_callback(struct rig *r)
 {
     struct rn_callback_opts opts = {
@@ -77,6 +84,8 @@ static bool open_callback(struct rig *r)
 
     r->behind = pipe_end(r, false);
     assert_int_equal(rn_callback_new(&r->dev, r->turn, &opts), RN_OK);
+    r->behind->owner = r;
+    r->behind->notify = on_behind;
     return true;
 }
 
@@ -124,9 +133,10 @@ static bool open_fifo(struct rig *r)
     return true;
 }
 
+/* A pause of the machine's scheduler looks like a queue that stands; here that is no reason to drop. */
 static bool open_fq_codel(struct rig *r)
 {
-    struct rn_qdisc_opts opts = { .kind = RN_QDISC_FQ_CODEL };
+    struct rn_qdisc_opts opts = { .kind = RN_QDISC_FQ_CODEL, .target_ns = 3600 * RN_NS_PER_S };
 
     assert_int_equal(rn_qdisc_new(&r->dev, pipe_end(r, false), &opts), RN_OK);
     return true;
