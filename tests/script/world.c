@@ -224,6 +224,9 @@ size_t world_fini(struct world *w)
 
     w->after_turn = NULL;
     w->stack = rn_stack_free(w->stack);
+    /* What was lent to it comes back as an event. */
+    rn_turn_begin(&w->turn, world_now_ns(w));
+    rn_turn_end(&w->turn);
     while ((sent = world_take(w)) != NULL)
         free(sent);
     rn_pool_get_stats(w->pool, &stats);
