@@ -84,6 +84,13 @@ static void rewrite_option(const struct sim_box *box, uint8_t *opt, size_t len, 
         rn_put_be16(opt + 2, box->opts.mss);
 }
 
+static void rewrite_late_option(const struct sim_box *box, uint8_t *opt, size_t len)
+{
+    if ((opt[0] == 5 && (box->opts.strip_late & SIM_STRIP_SACK) != 0) ||
+        (opt[0] == 8 && (box->opts.strip_late & SIM_STRIP_TS) != 0))
+        memset(opt, 1, len);
+}
+
 static void rewrite_options(const struct sim_box *box, struct bytes *b)
 {
     uint8_t *tcp = b->at + b->l4;
@@ -95,7 +102,10 @@ static void rewrite_options(const struct sim_box *box, struct bytes *b)
 
         if (len == 0 || i + len > end)
             break;
-        rewrite_option(box, tcp + i, len, (tcp[13] & RN_TCP_ACK) != 0);
+        if ((tcp[13] & RN_TCP_SYN) != 0)
+            rewrite_option(box, tcp + i, len, (tcp[13] & RN_TCP_ACK) != 0);
+        else
+            rewrite_late_option(box, tcp + i, len);
         i += len;
     }
 }
@@ -106,12 +116,12 @@ static struct rn_pkt *meddle(struct sim_box *box, struct rn_pkt *pkt)
     struct bytes b;
     struct rn_pkt *ret;
 
-    if (box->opts.strip == 0 && box->opts.mss == 0)
+    if (box->opts.strip == 0 && box->opts.mss == 0 && box->opts.strip_late == 0)
         return pkt;
     if (pkt->len > BYTES_MAX)
         return pkt;
     read_bytes(pkt, &b);
-    if (b.l4 == 0 || (b.at[b.l4 + 13] & RN_TCP_SYN) == 0)
+    if (b.l4 == 0 || ((b.at[b.l4 + 13] & RN_TCP_SYN) == 0 && box->opts.strip_late == 0))
         return pkt;
     if (pkt->csum != RN_CSUM_PARTIAL && sum_of(&b) != 0xffff)
         return pkt; /* a damaged one must not be healed */

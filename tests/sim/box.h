@@ -30,9 +30,11 @@ struct sim_box_opts {
     uint32_t hole_bytes; /* longer packets vanish; 0: no black hole */
     int64_t hole_ns;     /* since then */
     unsigned strip;      /* enum sim_strip, of SYNs both ways */
-    uint16_t mss;        /* written into SYNs that have one; 0: not */
-    uint32_t ce_ppm;     /* ECN-capable packets that a router marks (RFC 3168 §5) */
-    bool bleaches_ecn;   /* clears the ECN field of all */
+    unsigned
+        strip_late; /* SACK blocks, timestamps: of all but SYNs, though both sides agreed on them */
+    uint16_t mss;   /* written into SYNs that have one; 0: not */
+    uint32_t ce_ppm;   /* ECN-capable packets that a router marks (RFC 3168 §5) */
+    bool bleaches_ecn; /* clears the ECN field of all */
     uint32_t hostile_ppm;
     bool forges_syns; /* which may take the place of a connection in TIME-WAIT (RFC 6191) */
 };

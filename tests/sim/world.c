@@ -108,6 +108,8 @@ static void choose_box(struct sim_world *w, struct sim_box_opts *o, int64_t span
     if (sim_chance(w, 25))
         o->strip = strips[sim_below(w, RN_ARRAY_LEN(strips))];
     if (sim_chance(w, 10))
+        o->strip_late = strips[sim_below(w, 2)];
+    if (sim_chance(w, 10))
         o->mss = (uint16_t)(600 + sim_below(w, 800));
     if (sim_chance(w, 10)) {
         /* What is sent in the moment the path is found to be narrower never leaves the host. */
