@@ -187,9 +187,10 @@ static struct rn_pkt *forge(struct sim_box *box, const struct rn_pkt *model)
     tcp = b.at + b.l4;
     off = (1u << 30) + (uint32_t)rn_rand_below(&box->rand, 1u << 31);
     rn_put_be32(tcp + 4, rn_get_be32(tcp + 4) + off);
-    if (rn_rand_below(&box->rand, 2) == 0)
-        rn_put_be32(tcp + 8, rn_rand_u32(&box->rand));
     tcp[13] = flags[rn_rand_below(&box->rand, sizeof(flags))];
+    /* In SYN-SENT the acknowledgment number alone says whose a SYN+ACK or a RST is. */
+    if ((tcp[13] & (RN_TCP_SYN | RN_TCP_RST)) != 0 || rn_rand_below(&box->rand, 2) == 0)
+        rn_put_be32(tcp + 8, rn_rand_u32(&box->rand));
     if ((tcp[13] & (RN_TCP_SYN | RN_TCP_ACK)) == RN_TCP_SYN && !box->opts.forges_syns)
         return NULL;
     if (rn_rand_below(&box->rand, 4) == 0)
