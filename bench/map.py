@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
+BRIDGE_PORTS = 1000  # the kernel's limit is 1023
 BUSY = 0.15
 OWNERS, SOCKETS_EACH = 15, 1000
 
@@ -90,9 +91,12 @@ def make_namespaces(pids, count, has_tcp):
     pids.append(hub)
     for _ in range(count):
         pids.append(spawn(namespace(has_tcp)))
-    lines = ["link add br0 type bridge", "link set br0 up"]
+    lines = []
+    for i in range(0, count, BRIDGE_PORTS):
+        lines += [f"link add br{i // BRIDGE_PORTS} type bridge", f"link set br{i // BRIDGE_PORTS} up"]
     for i, pid in enumerate(pids[1:]):
-        lines += [f"link add v{i} type veth peer name eth0 netns {pid}", f"link set v{i} master br0 up"]
+        lines += [f"link add v{i} type veth peer name eth0 netns {pid}",
+                  f"link set v{i} master br{i // BRIDGE_PORTS} up"]
     batch(hub, lines)
     for i, pid in enumerate(pids[1:]):
         batch(pid, [f"addr add 10.1.{i // 250}.{i % 250 + 1}/16 dev eth0", "link set eth0 up"])
