@@ -142,7 +142,7 @@ static void touch_ecn(struct sim_box *box, struct rn_pkt *pkt)
     unsigned shift = ip != NULL && ip[0] >> 4 == 6 ? 4 : 0;
     uint16_t before;
 
-    if (ip == NULL || (ip[1] >> shift & RN_IP_ECN_MASK) == RN_ECN_NONE)
+    if (ip == NULL || ((unsigned)ip[1] >> shift & RN_IP_ECN_MASK) == RN_ECN_NONE)
         return;
     before = rn_get_be16(ip);
     if (box->opts.bleaches_ecn)
