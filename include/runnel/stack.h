@@ -21,10 +21,12 @@ struct rn_stack_opts {
     uint32_t icmp_rate_per_s; /* 1000; of ICMP errors, half of it to one destination */
     uint32_t icmp_burst;      /* 50 */
     uint32_t reass_max_bytes; /* 4 MiB for all fragments held */
-    size_t sock_max_bytes;    /* for all socket queues together; default half of the pool */
-    uint16_t port_first;      /* 32768: ephemeral ports, RFC 6056 */
-    uint16_t port_last;       /* 60999 */
-    uint8_t default_ttl;      /* 64 */
+    uint16_t
+        tcp_mss_floor; /* 48, the least: no peer makes us send smaller segments (CVE-2019-11479) */
+    size_t sock_max_bytes; /* for all socket queues together; default half of the pool */
+    uint16_t port_first;   /* 32768: ephemeral ports, RFC 6056 */
+    uint16_t port_last;    /* 60999 */
+    uint8_t default_ttl;   /* 64 */
     bool
         allow_loopback_from_nic; /* accept 127/8 and ::1 from non-loopback NICs (route_localnet); false */
     bool is_forwarding;          /* route packets that are not ours; false */

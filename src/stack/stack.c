@@ -10,6 +10,7 @@
 static const struct rn_stack_opts defaults = {
     .icmp_rate_per_s = 1000,
     .icmp_burst = 50,
+    .tcp_mss_floor = 48, /* Linux tcp_min_snd_mss */
     .reass_max_bytes = 4u << 20,
     .port_first = 32768,
     .port_last = 60999,
@@ -66,6 +67,8 @@ static void fill_defaults(struct rn_stack_opts *opts, const struct rn_turn *turn
         opts->icmp_rate_per_s = defaults.icmp_rate_per_s;
     if (opts->icmp_burst == 0)
         opts->icmp_burst = defaults.icmp_burst;
+    if (opts->tcp_mss_floor < defaults.tcp_mss_floor)
+        opts->tcp_mss_floor = defaults.tcp_mss_floor;
     if (opts->reass_max_bytes == 0)
         opts->reass_max_bytes = defaults.reass_max_bytes;
     if (opts->sock_max_bytes == 0)

@@ -40,12 +40,14 @@ struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn)
     return flight;
 }
 
-static void free_recs(const struct rn_alloc *alloc, struct rn_list *head, size_t link_at)
+static void free_recs(struct rn_stack *stack, struct rn_list *head, size_t link_at)
 {
     struct rn_list *node;
 
-    while ((node = rn_list_pop_front(head)) != NULL)
-        rn_alloc_free(alloc, (char *)node - link_at, sizeof(struct rn_tcp_rec));
+    while ((node = rn_list_pop_front(head)) != NULL) {
+        rn_stack_charge(stack, -(int64_t)sizeof(struct rn_tcp_rec));
+        rn_alloc_free(stack->alloc, (char *)node - link_at, sizeof(struct rn_tcp_rec));
+    }
 }
 
 /* What was learnt of the path outlives what was sent over it. */
@@ -68,8 +70,8 @@ void rn_tcp_flight_free(struct rn_tcp *conn)
     rn_tcp_busy_end(conn);
     rn_tcp_stack_of(conn)->n_flights--;
     keep_knowledge(conn);
-    free_recs(alloc, &flight->in_order, offsetof(struct rn_tcp_rec, order));
-    free_recs(alloc, &flight->spare, offsetof(struct rn_tcp_rec, link));
+    free_recs(conn->sock.stack, &flight->in_order, offsetof(struct rn_tcp_rec, order));
+    free_recs(conn->sock.stack, &flight->spare, offsetof(struct rn_tcp_rec, link));
     rn_tcp_queue_fini(conn, &flight->queue);
     rn_alloc_free(alloc, flight, sizeof(*flight));
     conn->flight = NULL;
@@ -136,8 +138,12 @@ static struct rn_tcp_rec *new_rec(struct rn_tcp *conn)
     struct rn_list *spare = rn_list_pop_front(&conn->flight->spare);
     struct rn_tcp_rec *rec;
 
-    if (spare == NULL)
-        return rn_alloc_new(conn->sock.stack->alloc, sizeof(struct rn_tcp_rec));
+    if (spare == NULL) {
+        rec = rn_alloc_new(conn->sock.stack->alloc, sizeof(*rec));
+        if (rec != NULL)
+            rn_stack_charge(conn->sock.stack, (int64_t)sizeof(*rec));
+        return rec;
+    }
     rec = rn_list_entry(spare, struct rn_tcp_rec, link);
     *rec = (struct rn_tcp_rec){ 0 };
     return rec;

@@ -33,7 +33,7 @@ void rn_tcp_opts_negotiate(struct rn_tcp *conn, const struct rn_tcp_opts *peer)
 {
     uint16_t mss = peer->has_mss ? peer->mss : default_mss(conn);
 
-    conn->snd.mss_peer = (uint16_t)rn_max_u32(mss, MSS_FLOOR);
+    conn->snd.mss_peer = (uint16_t)rn_max_u32(mss, conn->sock.stack->opts.tcp_mss_floor);
     if (!peer->has_ts)
         conn->flags &= ~(uint32_t)RN_TCPF_TS;
     if (!peer->sack_ok)

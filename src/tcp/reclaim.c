@@ -12,7 +12,7 @@
  */
 
 #define AGAIN_NS      RN_NS_PER_S
-#define RETRY_NS      (20 * RN_NS_PER_MS)
+#define RETRY_NS      (50 * RN_NS_PER_MS)
 #define AGE_FIRST_NS  (64 * RN_NS_PER_S)
 #define AGE_LEAST_NS  (8 * RN_NS_PER_S)
 #define ORPHAN_FACTOR 4

@@ -5,6 +5,8 @@
  */
 #include "tcp/flight.h"
 
+#define RECS_MAX 4096u /* beyond it blocks cut none */
+
 static bool is_sane(const struct rn_tcp *conn, const struct rn_tcp_sack_block *block)
 {
     return rn_seq_lt(block->from, block->to) && rn_seq_gt(block->from, conn->snd.una) &&
@@ -52,12 +54,22 @@ static rn_seq edge_down(const struct rn_tcp_rec *rec, rn_seq at)
     return rn_seq_ge(at, rec->end) ? rec->end : rn_seq_sub(at, (at.v - rec->seq.v) % rec->mss);
 }
 
+/* Every other segment of a large window of small ones would make more bytes of records than there are to send. What
+ * blocks say of parts may be forgotten (RFC 2018 §5). */
+static bool may_cut(const struct rn_tcp *conn)
+{
+    return conn->flight->n_recs < RECS_MAX &&
+           rn_stack_pressure(conn->sock.stack) != RN_PRESSURE_FULL;
+}
+
 /* Cuts @rec so that exactly [from, to) of it remains; NULL: out of memory, or no whole segment is inside. */
 static struct rn_tcp_rec *cut(struct rn_tcp *conn, struct rn_tcp_rec *rec, rn_seq from, rn_seq to)
 {
     from = rn_seq_gt(from, rec->seq) ? edge_up(rec, from) : rec->seq;
     to = edge_down(rec, to);
     if (!rn_seq_lt(from, to))
+        return NULL;
+    if ((rn_seq_lt(to, rec->end) || rn_seq_gt(from, rec->seq)) && !may_cut(conn))
         return NULL;
     if (rn_seq_lt(to, rec->end) && rn_tcp_rec_split(conn, rec, to) == NULL)
         return NULL;

@@ -4,6 +4,8 @@
 #include "tcp/flight.h"
 #include "tcp/reorder.h"
 
+enum { RECS_MAX = 4096 };
+
 static struct rn_tcp *conn_of(struct rn_sock *sock)
 {
     return rn_container_of(sock, struct rn_tcp, sock);
@@ -57,6 +59,40 @@ static void test_B03_sack_blocks_cut_no_finer_than_segments(void **state)
     assert_true(most <= 65536 / 48 + 1);
     assert_int_equal(conn_of(sock)->flight->sacked_segs, 0); /* no block held a whole segment */
     finish(&f, sock);
+}
+
+/* Every other one of the smallest segments: what is kept of them is bounded, and is memory of sockets like the rest. */
+static void test_B03_holes_in_what_we_sent_are_bounded_and_charged(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    size_t before;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 48,sackOK,wscale 14>");
+    conn_of(sock)->cc.cwnd = 1u << 28;
+    assert_int_equal(rn_sock_set_opt(sock, RN_SO_SNDBUF, 4 << 20), 0);
+    fix_peer(&f, ". 1:1(0) ack 1 win 65535");
+    for (unsigned i = 0; i < 30; i++)
+        fix_writes(&f, sock, 48000); /* whole segments */
+    for (unsigned i = 0; i < 20; i++)
+        fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    before = f.stack->sock_bytes;
+
+    for (uint32_t i = 0; i < 10000; i++)
+        sack(&f, 1 + 96 * i + 48, 1 + 96 * i + 96);
+
+    assert_true(conn_of(sock)->flight->n_recs <= RECS_MAX + 1);
+    assert_true(conn_of(sock)->flight->n_recs > RECS_MAX / 2);
+    assert_true(f.stack->sock_bytes - before >= (RECS_MAX / 2) * sizeof(struct rn_tcp_rec));
+    assert_int_equal(f.stack->stats.tcp_invariant_broken, 0);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    rn_pktq_free_all(&f.out);
+    assert_int_equal(f.stack->sock_bytes, 0);
+    tcp_fixture_fini(&f);
 }
 
 /* CVE-2019-11477: a counter of segments that wraps. Ours are of 32 bits and count down to where they began. */
@@ -342,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_B03_sack_blocks_cut_no_finer_than_segments),
+        cmocka_unit_test(test_B03_holes_in_what_we_sent_are_bounded_and_charged),
         cmocka_unit_test(test_B03_counters_of_segments_hold_a_whole_window_of_the_smallest),
         cmocka_unit_test(test_B04_blocks_that_lie_are_ignored_and_their_ack_is_not),
         cmocka_unit_test(test_B04_a_lying_dsack_undoes_nothing),

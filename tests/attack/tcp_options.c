@@ -91,6 +91,27 @@ static void test_B02_a_tiny_mss_does_not_make_tiny_segments(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* A host that wants no small segments at all says so. */
+static void test_B02_the_floor_of_the_mss_can_be_raised(void **state)
+{
+    struct rn_stack_opts opts = { .tcp_mss_floor = 536 };
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init_with(&f, &opts);
+    sock = fix_accepted(&f, "<mss 48>");
+
+    fix_writes(&f, sock, 1072);
+
+    assert_int_equal(fix_next(&f).len, 536);
+    assert_int_equal(fix_next(&f).len, 536);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_B06_urgent_pointers_change_no_length(void **state)
 {
     struct tcp_fixture f;
@@ -269,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_B01_malformed_headers_and_options_open_nothing),
         cmocka_unit_test(test_B02_a_tiny_mss_does_not_make_tiny_segments),
+        cmocka_unit_test(test_B02_the_floor_of_the_mss_can_be_raised),
         cmocka_unit_test(test_B06_urgent_pointers_change_no_length),
         cmocka_unit_test(test_B20_a_window_scale_beyond_14_is_14),
         cmocka_unit_test(test_B20_a_shrinking_window_is_borne),
