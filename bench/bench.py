@@ -119,6 +119,15 @@ def choose_peers(chosen, cases):
     return present, skipped
 
 
+def leave_out_too_large(cases):
+    """(cases this machine allows, [{peer, kind, reason}] of the others)."""
+    allowed = machine.descriptors()
+    skipped = [{"peer": "all", "kinds": [case.kind], "reason": f"{case.name}: a process may have {allowed} descriptors "
+                f"here and needs {case.needs_descriptors} (the hard limit of `ulimit -n`)"}
+               for case in cases if case.needs_descriptors > allowed]
+    return [case for case in cases if case.needs_descriptors <= allowed], skipped
+
+
 def sessions_of(cases, present):
     """(peer, kind, mtu, cases): what is started once and then measured in all its cases."""
     keys = list(dict.fromkeys(case.key for case in cases))
@@ -206,7 +215,9 @@ def main():
     if refused:
         sys.exit(f"bench: namespaces are refused here ({refused})")
     rig.tun_for_everyone()
+    cases, too_large = leave_out_too_large(cases)
     present, skipped = choose_peers(chosen, cases)
+    skipped += too_large
     if chosen.list:
         print_choice(cases, present, skipped)
         return 0

@@ -56,6 +56,11 @@ def raise_limits():
             continue
 
 
+def descriptors():
+    """How many descriptors a process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def describe():
     """Kernel, processor and cores, for the record; no name of the machine."""
     models = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()

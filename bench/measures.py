@@ -46,6 +46,7 @@ class Case:
     def __init__(self, measure, kind, name, mtu, figures, *, alone=False, skips=None):
         self.measure, self.kind, self.name, self.mtu, self.figures = measure, kind, name, mtu, figures
         self.key = (kind, mtu, f"{measure} {name}" if alone else "")
+        self.needs_descriptors = 0  # of one process
         self.skips = skips or {}
 
     def run(self, bench, tools, seconds):
@@ -139,6 +140,7 @@ class Idle(Case):
         figure = "cpu_percent" if has_keepalive else "bytes_per_connection"
         super().__init__("m5", kind, name, BIG_MTU, (figure,), alone=True, skips=NO_MEMORY)
         self.connections, self.has_keepalive = connections, has_keepalive
+        self.needs_descriptors = connections + 100
 
     def run(self, bench, tools, seconds):
         options = ["--streams", self.connections, *(["--keepalive"] if self.has_keepalive else [])]
