@@ -43,6 +43,8 @@ struct rn_device {
     struct rn_mac mac;      /* RN_LINK_ETHERNET only */
     bool is_closed;
     bool
+        tells_writable; /* RN_DEV_WRITABLE comes by reading; its descriptor's own writability means nothing */
+    bool
         is_level_driven; /* whoever reads comes again while there is more: a batch need not look for the end */
     struct rn_drop_account drops;
     /* Called inline by the device; the owner only schedules work in it. */

@@ -19,7 +19,9 @@ static void wake(struct rn_watch *watch, unsigned ready)
 static void after_turn(struct rn_flush *flush)
 {
     struct rn_driver *driver = rn_container_of(flush, struct rn_driver, flush);
-    unsigned interest = driver->pump->may_write ? RN_IO_READ : RN_IO_READ | RN_IO_WRITE;
+    const struct rn_pump *pump = driver->pump;
+    bool is_enough = pump->may_write || pump->device->tells_writable;
+    unsigned interest = is_enough ? RN_IO_READ : RN_IO_READ | RN_IO_WRITE;
     int err;
 
     /* It can fail only for want of kernel memory; then the next turn asks again. */

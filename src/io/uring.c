@@ -43,11 +43,9 @@ int rn_uring_init(struct rn_uring *ring, unsigned entries)
 {
     int err = RN_OK;
 
-    *ring =
-        (struct rn_uring){ .params.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
-                                           IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                                           IORING_SETUP_CQSIZE,
-                           .params.cq_entries = 4 * entries };
+    *ring = (struct rn_uring){ .params.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
+                                               IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
+                               .params.cq_entries = 4 * entries };
     ring->fd = (int)syscall(SYS_io_uring_setup, entries, &ring->params);
     if (ring->fd < 0)
         return errno == EINVAL || errno == ENOSYS ? RN_E_NOT_SUPPORTED : rn_err_from_errno(errno);

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Linux 6.7; Debian 12's header is older. */
@@ -20,8 +22,11 @@
 /* user_data: which packet of the batch, or one of these. */
 #define TAG_READ   ((uint64_t)1 << 32)
 #define TAG_CANCEL ((uint64_t)2 << 32)
+#define TAG_ROOM   ((uint64_t)3 << 32)
 /* Reads in a row that ended without a frame. */
 #define FAILURES_MAX 64u
+/* Calls for one batch. */
+#define ENTER_MAX 8u
 
 /* Packets being written. */
 struct tx_batch {
@@ -44,6 +49,7 @@ struct uring_device {
     struct rn_pktq arrived; /* met while waiting for writes */
     struct tx_batch tx;     /* large, so not on the stack, which is cleared at every call */
     unsigned n_tx_left;     /* of it with the kernel */
+    bool awaits_room;
 };
 
 static struct uring_device *of(const struct rn_device *dev)
@@ -149,6 +155,9 @@ static bool reap_one(struct uring_device *u)
         return false;
     if (cqe.user_data == TAG_READ) {
         on_read(u, &cqe);
+    } else if (cqe.user_data == TAG_ROOM) {
+        u->awaits_room = false;
+        rn_device_notify(&u->dev, RN_DEV_WRITABLE);
     } else if (cqe.user_data < TX_PKTS_MAX && u->n_tx_left != 0) {
         u->tx.results[cqe.user_data] = cqe.res;
         u->n_tx_left--;
@@ -162,11 +171,21 @@ static void move_arrived(struct uring_device *u, struct rn_pktq *in, unsigned ma
         rn_pktq_push(in, rn_pktq_pop(&u->arrived));
 }
 
+/* Would entering the kernel bring frames? The read is begun on the thread that reads, which also completes it. */
+static bool may_bring_more(struct uring_device *u)
+{
+    if (u->is_reading)
+        return rn_uring_has_work(&u->ring);
+    start_reading(u);
+    return true;
+}
+
 /* Completions beyond @max stay in the ring, whose descriptor stays readable for them. */
 static int uring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max)
 {
     struct uring_device *u = of(dev);
     struct rn_pktq got = { 0 };
+    unsigned n_entered = 0;
 
     move_arrived(u, &got, max);
     while (got.n_pkts < max && got.n_bytes < RN_DEVICE_TURN_BYTES && !dev->is_closed) {
@@ -174,11 +193,7 @@ static int uring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned 
             move_arrived(u, &got, max);
             continue;
         }
-        if (!u->is_reading)
-            start_reading(u);
-        else if (!rn_uring_has_work(&u->ring))
-            break;
-        if (rn_uring_enter(&u->ring, 0) < 0)
+        if (!may_bring_more(u) || ++n_entered > ENTER_MAX || rn_uring_enter(&u->ring, 0) < 0)
             break;
     }
     if (rn_pktq_is_empty(&got))
@@ -210,6 +225,7 @@ static void prepare(struct uring_device *u, struct rn_pktq *out)
         sqe->opcode = IORING_OP_WRITEV;
         sqe->fd = u->fd;
         sqe->off = UINT64_MAX;
+        sqe->rw_flags = RWF_NOWAIT;
         sqe->addr = (uintptr_t)b->iovs[b->n].iov;
         sqe->len = b->iovs[b->n].n;
         sqe->user_data = b->n;
@@ -260,6 +276,20 @@ static int conclude(struct uring_device *u, struct rn_pktq *out)
     return n_done;
 }
 
+/* The ring's own descriptor says nothing of it. */
+static void await_room(struct uring_device *u)
+{
+    struct io_uring_sqe *sqe = u->awaits_room ? NULL : rn_uring_next(&u->ring);
+
+    if (sqe == NULL)
+        return;
+    sqe->opcode = IORING_OP_POLL_ADD;
+    sqe->fd = u->fd;
+    sqe->poll32_events = POLLOUT;
+    sqe->user_data = TAG_ROOM;
+    u->awaits_room = rn_uring_enter(&u->ring, 0) >= 0 || u->ring.n_new != 0;
+}
+
 static int uring_write_batch(struct rn_device *dev, struct rn_pktq *out)
 {
     struct uring_device *u = of(dev);
@@ -275,6 +305,8 @@ static int uring_write_batch(struct rn_device *dev, struct rn_pktq *out)
         if (u->tx.n == 0 || n < (int)u->tx.n)
             break; /* the rest waits for room */
     }
+    if (!dev->is_closed && !rn_pktq_is_empty(out))
+        await_room(u);
     /* Their readiness is spent. */
     if (!rn_pktq_is_empty(&u->arrived))
         rn_device_notify(dev, RN_DEV_READABLE);
@@ -363,25 +395,21 @@ static int lend_all(struct uring_device *u)
     return err;
 }
 
-/* The kernel tells at once whether it knows the operation. */
-static int try_reading(struct uring_device *u)
+static bool knows_repeated_reads(struct rn_uring *ring)
 {
-    struct io_uring_cqe cqe;
+    struct {
+        struct io_uring_probe head;
+        struct io_uring_probe_op ops[OP_READ_MULTISHOT + 1];
+    } probe = { 0 };
 
-    start_reading(u);
-    if (rn_uring_enter(&u->ring, 0) < 0)
-        return RN_E_NOT_SUPPORTED;
-    if (!rn_uring_take(&u->ring, &cqe))
-        return RN_OK;
-    if (cqe.res == -EINVAL || cqe.res == -EBADFD || cqe.res == -EOPNOTSUPP)
-        return RN_E_NOT_SUPPORTED;
-    on_read(u, &cqe);
-    return RN_OK;
+    return rn_uring_register(ring, IORING_REGISTER_PROBE, &probe, OP_READ_MULTISHOT + 1) >= 0 &&
+           (probe.ops[OP_READ_MULTISHOT].flags & IO_URING_OP_SUPPORTED) != 0;
 }
 
 static int set_up(struct uring_device *u)
 {
-    static const uint8_t ops[] = { OP_READ_MULTISHOT, IORING_OP_WRITEV, IORING_OP_ASYNC_CANCEL };
+    static const uint8_t ops[] = { OP_READ_MULTISHOT, IORING_OP_WRITEV, IORING_OP_POLL_ADD,
+                                   IORING_OP_ASYNC_CANCEL };
     int flags = fcntl(u->fd, F_GETFL);
     int err = rn_uring_init(&u->ring, ENTRIES);
 
@@ -389,12 +417,8 @@ static int set_up(struct uring_device *u)
         return err;
     if (flags < 0 || fcntl(u->fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return rn_err_from_errno(errno);
-    err = lend_all(u);
-    if (err >= 0)
-        err = rn_uring_enable(&u->ring, ops, RN_ARRAY_LEN(ops));
-    if (err >= 0)
-        err = try_reading(u);
-    return err;
+    err = knows_repeated_reads(&u->ring) ? lend_all(u) : RN_E_NOT_SUPPORTED;
+    return err < 0 ? err : rn_uring_enable(&u->ring, ops, RN_ARRAY_LEN(ops));
 }
 
 int rn_uring_device_new(struct rn_device **ret, struct rn_turn *turn,
@@ -410,6 +434,7 @@ int rn_uring_device_new(struct rn_device **ret, struct rn_turn *turn,
     u->dev.ops = &u->ops;
     u->fd = opts->fd;
     u->has_vnet = opts->has_vnet;
+    u->dev.tells_writable = true;
     u->ring.fd = -1;
     rn_fd_device_describe(&u->dev, turn, opts);
     err = set_up(u);

@@ -31,8 +31,12 @@ static bool rig_init(struct rig *rig)
     err = rn_uring_device_new(
         &rig->dev, &rig->t.turn,
         &(struct rn_fd_device_opts){ .kind = "fd", .name = "t0", .fd = ends[0], .mtu = 65520 });
-    if (err >= 0)
+    if (err >= 0) {
+        /* The first look begins the read. */
+        assert_int_equal(rig->dev->ops->read_batch(rig->dev, &(struct rn_pktq){ 0 }, 1),
+                         RN_E_WOULD_BLOCK);
         return true;
+    }
     close(ends[0]);
     close(ends[1]);
     rn_test_turn_fini(&rig->t);

@@ -11,11 +11,13 @@
 #include "dev/qdisc.h"
 #include "dev/sniffer.h"
 #include "io/fd_device.h"
+#include "io/uring_device.h"
 #include <runnel/shm.h>
 #include <runnel/unix.h>
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* --- the devices ---------------------------------------------------------------------------------------------- */
 static struct rn_device *pipe_end(struct rig *r, bool has_offload)
@@ -191,6 +193,30 @@ static bool open_fd(struct rig *r)
     return true;
 }
 
+static bool open_uring(struct rig *r)
+{
+    struct rn_device *ends[2];
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct rn_fd_device_opts opts = { .kind = "fd", .name = "ring", .fd = fds[i], .mtu = MTU };
+        int err = i == 0 ? rn_uring_device_new(&ends[i], r->turn, &opts)
+                         : rn_fd_device_new(&ends[i], r->turn, &opts);
+
+        if (err < 0 && i == 0) {
+            print_message("  skipped: io_uring: %s\n", rn_err_text(err));
+            close(fds[0]);
+            close(fds[1]);
+            return false;
+        }
+        assert_int_equal(err, RN_OK);
+    }
+    r->dev = ends[0];
+    r->far = ends[1];
+    return true;
+}
+
 static bool open_shm_as(struct rig *r, struct rn_shm_opts opts)
 {
     int fds[RN_SHM_FDS];
@@ -258,6 +284,7 @@ static const struct subject subjects[] = {
     { "mux", open_mux },
     { "front", open_front },
     { "fd", open_fd },
+    { "fd by io_uring", open_uring },
     { "unix stream", open_stream },
     { "unix dgram", open_dgram },
     { "shm", open_shm },
