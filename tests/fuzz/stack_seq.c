@@ -56,6 +56,7 @@ struct rig {
     struct rn_sock *listener;
     struct rn_sock *socks[SOCKS_MAX];
     size_t n_allocs;
+    size_t n_lent;  /* memory that was lent to sockets and not yet released */
     size_t fail_in; /* allocations until one fails; 0: none does */
     /* The conversation the peer is in: its port, and the numbers as our last segment to it tells them. */
     uint16_t our_port;
@@ -276,6 +277,10 @@ static void choose_opts(struct rig *r, uint16_t flags, struct rn_tcp_opts *opts)
             opts->sack[i].to.v = near(r, r->ack - 1460 * (i + 1));
         }
     }
+    if ((how & 0xc2) == 0xc2 && (flags & RN_TCP_SYN) != 0) {
+        opts->has_fastopen = true;
+        opts->cookie_len = (how & 1) != 0 ? 8 : 0;
+    }
     if ((how & 0x20) != 0) {
         opts->has_ts = true;
         opts->ts_val = near(r, r->their_ts++);
@@ -421,10 +426,31 @@ static void answer_request(struct rig *r)
 static void set_some_opt(struct rig *r, struct rn_sock *sock)
 {
     static const enum rn_sock_opt opts[] = {
-        RN_SO_KEEPALIVE,     RN_SO_LINGER_NS,      RN_SO_SNDBUF,    RN_SO_RCVBUF,
-        RN_TCP_NODELAY,      RN_TCP_CORK,          RN_TCP_MAXSEG,   RN_TCP_USER_TIMEOUT_NS,
-        RN_TCP_WINDOW_CLAMP, RN_TCP_TIMEWAIT_NS,   RN_TCP_QUICKACK, RN_TCP_KEEPIDLE_NS,
-        RN_SO_RCVLOWAT,      RN_TCP_NOTSENT_LOWAT,
+        RN_SO_KEEPALIVE,
+        RN_SO_LINGER_NS,
+        RN_SO_SNDBUF,
+        RN_SO_RCVBUF,
+        RN_TCP_NODELAY,
+        RN_TCP_CORK,
+        RN_TCP_MAXSEG,
+        RN_TCP_USER_TIMEOUT_NS,
+        RN_TCP_WINDOW_CLAMP,
+        RN_TCP_TIMEWAIT_NS,
+        RN_TCP_QUICKACK,
+        RN_TCP_KEEPIDLE_NS,
+        RN_SO_RCVLOWAT,
+        RN_TCP_NOTSENT_LOWAT,
+        RN_TCP_TIMESTAMPS,
+        RN_TCP_SACK,
+        RN_TCP_WSCALE,
+        RN_TCP_ECN,
+        RN_TCP_FASTOPEN,
+        RN_TCP_FASTOPEN_CONNECT,
+        RN_TCP_FASTOPEN_NO_COOKIE,
+        RN_TCP_MAX_PACING_RATE,
+        RN_TCP_DEFER_ACCEPT_NS,
+        RN_TCP_LINGER2_NS,
+        RN_TCP_RCVBUF_MOST,
     };
 
     (void)!rn_sock_set_opt(sock, opts[rn_read_u8(&r->in) % RN_ARRAY_LEN(opts)],
@@ -451,13 +477,52 @@ static void read_some(struct rig *r, struct rn_sock *sock)
     }
 }
 
+static void release(void *arg)
+{
+    struct rig *r = arg;
+
+    must(r->n_lent-- > 0);
+}
+
+static void lend_some(struct rig *r, struct rn_sock *sock)
+{
+    static const uint8_t bytes[1 << 16];
+    struct rn_slice lent = { bytes, (size_t)rn_read_u8(&r->in) << 6 };
+
+    if (rn_tcp_write_ref(sock, lent, release, r) > 0)
+        r->n_lent++;
+}
+
+static void choose_congestion(struct rig *r, struct rn_sock *sock)
+{
+    static const char *const names[] = { "cubic", "reno", "bbr" };
+
+    (void)!rn_tcp_set_congestion(sock, names[rn_read_u8(&r->in) % RN_ARRAY_LEN(names)]);
+}
+
+/* What is seldom done: @how tells which. */
+static void use_rarely(struct rig *r, struct rn_sock *sock, uint8_t how)
+{
+    if (how < 64)
+        lend_some(r, sock);
+    else if (how < 96)
+        choose_congestion(r, sock);
+    else if (how < 104)
+        (void)!rn_sock_preflight(sock, NULL);
+    else
+        set_some_opt(r, sock);
+}
+
 static void use_sock(struct rig *r, uint8_t deed)
 {
-    unsigned i = rn_read_u8(&r->in) % SOCKS_MAX;
-    struct rn_sock *sock = r->socks[i];
+    unsigned i = rn_read_u8(&r->in);
+    struct rn_sock *sock = i == 255 ? r->listener : r->socks[i % SOCKS_MAX];
 
-    if (sock == NULL)
+    if (sock == r->listener)
+        set_some_opt(r, sock);
+    if (sock == NULL || sock == r->listener)
         return;
+    i %= SOCKS_MAX;
     switch (deed) {
     case 0:
         write_some(r, sock);
@@ -475,7 +540,7 @@ static void use_sock(struct rig *r, uint8_t deed)
         r->socks[i] = rn_sock_abort(sock);
         break;
     default:
-        set_some_opt(r, sock);
+        use_rarely(r, sock, rn_read_u8(&r->in));
     }
 }
 
@@ -681,7 +746,7 @@ static void fini(struct rig *r)
     rn_turn_fini(&r->turn);
     if (r->pool != lasting_pool)
         rn_pool_free(r->pool);
-    must(r->n_allocs == 0);
+    must(r->n_allocs == 0 && r->n_lent == 0);
     check_lasting();
 }
 
