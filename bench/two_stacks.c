@@ -244,7 +244,7 @@ static void forget_warm_up(struct bench *b)
 
 /* Callgrind counts this function (bench/icount.py): a fixed amount of work in virtual time, so that the same instructions
  * run every time. */
-__attribute__((noinline, noclone)) static void measured_work(struct bench *b, int64_t now_ns)
+__attribute__((noinline)) static void measured_work(struct bench *b, int64_t now_ns)
 {
     while (b->received + b->opened < b->work) {
         now_ns += VIRTUAL_TURN_NS;
