@@ -93,6 +93,8 @@ static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
         rn_tcp_conn_start_at(conn, isn);
     rn_sock_share_claim(sock);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
+    conn->last_recv_ms =
+        rn_tcp_clock_ms(sock->stack); /* until the peer speaks: when we did first */
     rn_tcp_move(conn, RN_TCP_EV_OPEN_ACTIVE);
     return RN_OK;
 }
@@ -164,13 +166,12 @@ void rn_tcp_established(struct rn_tcp *conn)
 /* RFC 7323 §3.2: what a SYN+ACK echoes is the time of one of our SYNs, or it answers somebody else's. */
 static bool echoes_our_time(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    int32_t ago_ms = (int32_t)(rn_tcp_ts_now(conn) - seg->opts.ts_ecr);
+    uint32_t ago_ms = rn_tcp_ts_now(conn) - seg->opts.ts_ecr;
 
     if ((conn->flags & RN_TCPF_TS) == 0 || !seg->has_opts || !seg->opts.has_ts ||
         seg->opts.ts_ecr == 0)
         return true;
-    /* The timeouts so far, doubling, make less than twice the present one. */
-    return ago_ms >= 0 && ago_ms <= 2 * (rn_tcp_rto_ns(conn) / RN_NS_PER_MS);
+    return ago_ms <= rn_tcp_clock_ms(conn->sock.stack) - conn->last_recv_ms;
 }
 
 static bool acks_our_syn(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)

@@ -400,6 +400,29 @@ static void test_keepalive_asked_for_before_connecting_is_kept(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* A thread that slept while connect() was called outside of a turn: the SYN has the time of before. */
+static void test_the_echo_of_a_syn_from_before_a_long_sleep_is_ours(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connecting(&f);
+    (void)fix_next(&f);
+    rn_test_turn_at(&f.t, f.t.turn.now_ns + 3600 * RN_NS_PER_S);
+    fix_collect(&f);
+    fix_ignore(&f);
+
+    fix_peer(&f, "S. 0:0(0) ack 1 win 65535 <mss 1460,TS 1 0>");
+
+    assert_true((rn_sock_readiness(sock) & RN_WRITABLE) != 0);
+    rn_sock_abort(sock);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 /* One claim for all that talk from one port to different remotes; the port is free when the last of them is gone. */
 static void test_conversations_of_one_port_share_their_claim(void **state)
 {
@@ -449,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_an_error_that_quotes_nothing_in_flight_is_forged),
         cmocka_unit_test(test_an_established_connection_outlives_unreachable),
         cmocka_unit_test(test_too_big_makes_segments_smaller_but_not_below_the_floor),
+        cmocka_unit_test(test_the_echo_of_a_syn_from_before_a_long_sleep_is_ours),
         cmocka_unit_test(test_conversations_of_one_port_share_their_claim),
     };
 
