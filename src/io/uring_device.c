@@ -196,6 +196,11 @@ static int uring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned 
         if (!may_bring_more(u) || ++n_entered > ENTER_MAX || rn_uring_enter(&u->ring, 0) < 0)
             break;
     }
+    /* It ends when all buffers are filled. Nobody would come again if it were not begun again now. */
+    if (!u->is_reading && !dev->is_closed) {
+        start_reading(u);
+        (void)rn_uring_enter(&u->ring, 0); /* what fails is handed over by the next call */
+    }
     if (rn_pktq_is_empty(&got))
         return dev->is_closed ? RN_E_CANCELLED : RN_E_WOULD_BLOCK;
     max = got.n_pkts;
@@ -308,7 +313,7 @@ static int uring_write_batch(struct rn_device *dev, struct rn_pktq *out)
     if (!dev->is_closed && !rn_pktq_is_empty(out))
         await_room(u);
     /* Their readiness is spent. */
-    if (!rn_pktq_is_empty(&u->arrived))
+    if (!rn_pktq_is_empty(&u->arrived) || !u->is_reading)
         rn_device_notify(dev, RN_DEV_READABLE);
     return n_done == 0 && dev->is_closed ? RN_E_CANCELLED : n_done;
 }

@@ -105,6 +105,24 @@ static void test_frames_arrive_whole_in_order_and_more_than_are_lent(void **stat
     rig_fini(&rig);
 }
 
+static void test_when_all_buffers_were_filled_the_rest_is_told_of(void **state)
+{
+    struct rn_pktq in = { 0 };
+    struct rig rig;
+    (void)state;
+
+    if (!rig_init(&rig))
+        skip();
+    for (unsigned i = 0; i < 150; i++)
+        give(&rig, i);
+    for (unsigned n = 0; n < 150; n = in.n_pkts) {
+        assert_true(is_readable(&rig));
+        assert_true(rig.dev->ops->read_batch(rig.dev, &in, 64) > 0);
+    }
+    rn_pktq_free_all(&in);
+    rig_fini(&rig);
+}
+
 static void test_a_batch_is_written_in_order_while_frames_arrive(void **state)
 {
     struct rn_pktq out = { 0 };
@@ -157,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_arrive_whole_in_order_and_more_than_are_lent),
+        cmocka_unit_test(test_when_all_buffers_were_filled_the_rest_is_told_of),
         cmocka_unit_test(test_a_batch_is_written_in_order_while_frames_arrive),
         cmocka_unit_test(test_the_end_of_the_peer_closes_it),
     };
