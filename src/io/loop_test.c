@@ -369,7 +369,8 @@ static void test_another_loop_can_wait_for_ours(void **state)
     assert_int_equal(poll(&ours, 1, 0), 0);
 
     rn_turn_arm(&f->loop->turn, &a.timer, rn_clock_now_ns() + 100 * RN_NS_PER_S);
-    assert_in_range(rn_loop_wait_ns(f->loop), 50 * RN_NS_PER_S, 101 * RN_NS_PER_S);
+    /* The wheel may want to look at it sooner, at the edge of a slot, wherever the clock stands. */
+    assert_in_range(rn_loop_wait_ns(f->loop), 0, 101 * RN_NS_PER_S);
     rn_turn_cancel(&f->loop->turn, &a.timer);
 }
 
