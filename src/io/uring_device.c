@@ -402,13 +402,16 @@ static int lend_all(struct uring_device *u)
 
 static bool knows_repeated_reads(struct rn_uring *ring)
 {
-    struct {
-        struct io_uring_probe head;
-        struct io_uring_probe_op ops[OP_READ_MULTISHOT + 1];
-    } probe = { 0 };
+    /* A struct io_uring_probe and the operations that follow it: the header gives it no bound. */
+    _Alignas(struct io_uring_probe)
+        uint8_t probe[sizeof(struct io_uring_probe) +
+                      (OP_READ_MULTISHOT + 1) * sizeof(struct io_uring_probe_op)] = { 0 };
+    struct io_uring_probe_op op;
 
-    return rn_uring_register(ring, IORING_REGISTER_PROBE, &probe, OP_READ_MULTISHOT + 1) >= 0 &&
-           (probe.ops[OP_READ_MULTISHOT].flags & IO_URING_OP_SUPPORTED) != 0;
+    if (rn_uring_register(ring, IORING_REGISTER_PROBE, probe, OP_READ_MULTISHOT + 1) < 0)
+        return false;
+    memcpy(&op, probe + sizeof(struct io_uring_probe) + OP_READ_MULTISHOT * sizeof(op), sizeof(op));
+    return (op.flags & IO_URING_OP_SUPPORTED) != 0;
 }
 
 static int set_up(struct uring_device *u)
