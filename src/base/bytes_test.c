@@ -1,7 +1,6 @@
-/* The header-only parts: bytes.h, view.h, writer.h, seq.h, list.h, ring.h, and alloc.c. */
+/* The header-only parts: bytes.h, view.h, writer.h, seq.h, list.h, and alloc.c. */
 #include "base/bytes.h"
 #include "base/list.h"
-#include "base/ring.h"
 #include "base/seq.h"
 #include "base/view.h"
 #include "base/writer.h"
@@ -171,21 +170,6 @@ static void test_a_list_may_lose_the_node_under_the_walk(void **state)
     assert_null(rn_list_pop_front(&head));
 }
 
-static void test_a_ring_wraps_with_its_counters(void **state)
-{
-    struct rn_ring r = { .head = UINT32_MAX - 1, .tail = UINT32_MAX - 1, .mask = 3 };
-    uint32_t slots[4];
-
-    (void)state;
-    for (uint32_t i = 0; i < 4; i++)
-        slots[rn_ring_put(&r)] = i;
-    assert_int_equal(rn_ring_used(&r), 4);
-    assert_int_equal(rn_ring_free(&r), 0);
-    for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(slots[rn_ring_get(&r)], i);
-    assert_int_equal(rn_ring_free(&r), 4);
-}
-
 static void test_allocations_are_zeroed_counted_and_checked_for_overflow(void **state)
 {
     struct rn_test_alloc a;
@@ -219,7 +203,6 @@ int main(void)
         cmocka_unit_test(test_sequence_numbers_compare_across_the_wrap),
         cmocka_unit_test(test_a_list_keeps_order_through_insert_remove_and_splice),
         cmocka_unit_test(test_a_list_may_lose_the_node_under_the_walk),
-        cmocka_unit_test(test_a_ring_wraps_with_its_counters),
         cmocka_unit_test(test_allocations_are_zeroed_counted_and_checked_for_overflow),
     };
 

@@ -11,6 +11,8 @@ void rn_packet_describe(struct rn_device *dev, struct rn_turn *turn,
                         const struct rn_packet_opts *opts, bool has_vnet);
 /* Whether a NIC that is not promiscuous hears the frame that starts with @front. */
 bool rn_packet_is_for(const struct rn_device *dev, struct rn_view front);
+/* A copy of @frame (borrowed) in a packet, with the time. Returns owned; NULL: not for us, or no memory, counted in @dev. */
+struct rn_pkt *rn_packet_copy(struct rn_device *dev, struct rn_view frame, bool is_promiscuous);
 /* Frames lost since the last call. */
 uint64_t rn_packet_take_lost(int fd);
 /* rn_packet_lost of a ring. */

@@ -83,18 +83,10 @@ static void accept_frame(struct packet_ring *ring, struct rn_pktq *in, struct rn
                          const uint8_t *vnet)
 {
     struct rn_device *dev = &ring->dev;
-    struct rn_pkt *pkt;
+    struct rn_pkt *pkt = rn_packet_copy(dev, frame, ring->is_promiscuous);
 
-    if (!ring->is_promiscuous && !rn_packet_is_for(dev, frame)) {
-        dev->drops.n[RN_DROP_NOT_FOR_US]++;
+    if (pkt == NULL)
         return;
-    }
-    pkt = rn_pkt_from_bytes(dev->turn->pool, frame.ptr, frame.len);
-    if (pkt == NULL) {
-        dev->drops.n[RN_DROP_NOMEM]++;
-        return;
-    }
-    pkt->time_ns = dev->turn->now_ns;
     if (ring->has_vnet && rn_offload_rx(pkt, vnet, RN_LINK_ETHERNET) < 0) {
         rn_device_drop(dev, pkt, RN_DROP_MALFORMED);
         return;

@@ -69,6 +69,22 @@ bool rn_packet_is_for(const struct rn_device *dev, struct rn_view front)
     return rn_mac_is_group(dst) || rn_mac_eq(dst, dev->mac);
 }
 
+struct rn_pkt *rn_packet_copy(struct rn_device *dev, struct rn_view frame, bool is_promiscuous)
+{
+    struct rn_pkt *pkt;
+
+    if (!is_promiscuous && !rn_packet_is_for(dev, frame)) {
+        dev->drops.n[RN_DROP_NOT_FOR_US]++;
+        return NULL;
+    }
+    pkt = rn_pkt_from_bytes(dev->turn->pool, frame.ptr, frame.len);
+    if (pkt == NULL)
+        dev->drops.n[RN_DROP_NOMEM]++;
+    else
+        pkt->time_ns = dev->turn->now_ns;
+    return pkt;
+}
+
 uint64_t rn_packet_take_lost(int fd)
 {
     struct tpacket_stats_v3 stats = { 0 }; /* begins as the older form does */

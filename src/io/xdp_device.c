@@ -39,34 +39,20 @@ static struct xdp_device *of(const struct rn_device *dev)
 }
 
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
-static void accept_frame(struct xdp_device *xdp, struct rn_pktq *in, struct rn_view frame)
-{
-    struct rn_device *dev = &xdp->dev;
-    struct rn_pkt *pkt;
-
-    if (!xdp->is_promiscuous && !rn_packet_is_for(dev, frame)) {
-        dev->drops.n[RN_DROP_NOT_FOR_US]++;
-        return;
-    }
-    pkt = rn_pkt_from_bytes(dev->turn->pool, frame.ptr, frame.len);
-    if (pkt == NULL) {
-        dev->drops.n[RN_DROP_NOMEM]++;
-        return;
-    }
-    pkt->time_ns = dev->turn->now_ns;
-    rn_pktq_push(in, pkt);
-}
-
 /* Takes one frame and gives its memory back to the kernel, of whose frames there are never more than entries. */
 static void read_one(struct xdp_device *xdp, struct rn_pktq *in)
 {
     const struct xdp_desc desc = *rn_xdp_ring_desc(&xdp->ring[RN_XDP_RX]);
+    struct rn_pkt *pkt;
 
     if (desc.addr >= MEMORY_BYTES || desc.len > MEMORY_BYTES - desc.addr || desc.len == 0) {
         xdp->dev.drops.n[RN_DROP_MALFORMED]++;
         return; /* the kernel would be broken; do not lend it that frame again */
     }
-    accept_frame(xdp, in, rn_view_of(xdp->memory + desc.addr, desc.len));
+    pkt = rn_packet_copy(&xdp->dev, rn_view_of(xdp->memory + desc.addr, desc.len),
+                         xdp->is_promiscuous);
+    if (pkt != NULL)
+        rn_pktq_push(in, pkt);
     *rn_xdp_ring_addr(&xdp->ring[RN_XDP_FILL]) = desc.addr & ~(uint64_t)(FRAME_BYTES - 1);
 }
 
