@@ -28,7 +28,7 @@ struct rn_device_ops {
 
 /* A turn reads at most this much from one device, so that one flood cannot starve the rest. */
 #define RN_DEVICE_TURN_PKTS  64u
-#define RN_DEVICE_TURN_BYTES (2u << 20)
+#define RN_DEVICE_TURN_BYTES (1u << 20)
 
 struct rn_device {
     const struct rn_device_ops *ops;

@@ -243,8 +243,8 @@ static void maybe_update_window(struct rn_tcp *conn)
         return;
     if (next / 2 < now && next - now < conn->rcv.buf_max / 4)
         return;
-    /* Much of what was granted is left: the next ACK tells soon enough that there is more than a SYN could grant. */
-    if (now >= ENOUGH_BYTES && now >= conn->rcv.wnd / 2)
+    /* A SYN cannot grant more than 64 KiB, and most of that is left: the first ACK of data tells of the rest. */
+    if (rn_seq_diff(conn->rcv.wup, conn->irs) == 1 && now >= ENOUGH_BYTES)
         return;
     conn->flags |= RN_TCPF_ACK_NOW;
     rn_tcp_want_output(conn);

@@ -277,6 +277,41 @@ static void test_the_right_edge_of_the_window_never_moves_left(void **state)
     tcp_fixture_fini(&f);
 }
 
+/* Segments as large as most of what is left of the window: a sender that avoids silly windows would wait for its probe. */
+static void test_a_window_of_less_than_a_segment_is_reopened_when_all_is_read(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 1);
+    assert_int_equal(rn_sock_set_opt(server, RN_SO_RCVBUF, 300000), 0);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 65468,wscale 7>");
+    fix_ignore(&f);
+    fix_peer(&f, ". 1:1(0) ack 1");
+    sock = fix_accept(server);
+    for (uint32_t at = 0; at < 4 * 65000; at += 65000) {
+        struct seg_text s = seg_parse("P. 1:1(0) ack 1");
+
+        s.seq = 1 + at;
+        s.len = 65000;
+        fix_peer_seg(&f, &s);
+    }
+    fix_pass(&f, 100);
+    fix_ignore(&f);
+
+    fix_reads(sock, 0, 260000);
+    fix_turn(&f);
+
+    assert_true((uint32_t)fix_next(&f).win << 7 >= 260000);
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_small_opening_of_the_window_is_not_announced(void **state)
 {
     struct tcp_fixture f;
@@ -551,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_a_lone_fin_that_came_early_is_taken_in_its_turn),
         cmocka_unit_test(test_the_window_closes_with_unread_data_and_reopens_when_it_is_read),
         cmocka_unit_test(test_the_right_edge_of_the_window_never_moves_left),
+        cmocka_unit_test(test_a_window_of_less_than_a_segment_is_reopened_when_all_is_read),
         cmocka_unit_test(test_a_small_opening_of_the_window_is_not_announced),
         cmocka_unit_test(test_acks_are_delayed_once_the_peer_has_got_going),
         cmocka_unit_test(test_an_ack_rides_on_the_answer),
