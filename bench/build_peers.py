@@ -6,6 +6,8 @@ import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent / "peers"
 LWIP_HEADERS = "/usr/include/lwip"
+RUST_SOURCES = "/usr/share/cargo/registry"
+SMOLTCP_CRATES = ("smoltcp", "managed", "heapless")
 GO_SOURCES = "/usr/share/gocode"  # where Debian's -dev packages of Go put what they hold
 
 
@@ -14,7 +16,7 @@ class NotBuilt(Exception):
 
 
 def _sources(folder):
-    return [path for path in sorted(folder.rglob("*")) if path.suffix in (".c", ".h", ".go")]
+    return [path for path in sorted(folder.rglob("*")) if path.suffix in (".c", ".h", ".go", ".rs")]
 
 
 def _is_newer(program, sources):
@@ -59,8 +61,23 @@ def debian_version(package):
 
 
 def build_smoltcp(into):
-    """The best of the stacks elsewhere, but its sources are not among Debian 12's packages, nor fetched by us."""
-    raise NotBuilt("Debian 12 does not package it")
+    """Not among Debian 12's packages, nor fetched by us: RN_SMOLTCP names a directory with its crates, if somebody has them.
+    What these depend on is taken from the system's packages of Rust's libraries."""
+    program, crates = into / "smoltcp/target/release/peer-smoltcp", os.environ.get("RN_SMOLTCP")
+    if not crates:
+        raise NotBuilt("Debian 12 does not package it; RN_SMOLTCP may name a directory with the crates "
+                       + ", ".join(SMOLTCP_CRATES))
+    if not shutil.which("cargo"):
+        raise NotBuilt("cargo is not installed")
+    sources = _sources(HERE / "smoltcp")
+    if not _is_newer(program, sources):
+        # A copy, since cargo writes beside what it builds.
+        shutil.copytree(HERE / "smoltcp", into / "smoltcp", dirs_exist_ok=True)
+        settings = ['source.crates-io.replace-with="system"', f'source.system.directory="{RUST_SOURCES}"',
+                    *(f'patch.crates-io.{name}.path="{crates}/{name}"' for name in SMOLTCP_CRATES)]
+        _run(["cargo", "build", "--release", "--offline", *(word for text in settings for word in ("--config", text))],
+             into / "smoltcp.log", cwd=into / "smoltcp")
+    return program
 
 
 BUILDERS = {"lwip": build_lwip, "gvisor": build_gvisor, "smoltcp": build_smoltcp}
