@@ -10,8 +10,11 @@ struct rn_turn;
 
 /* Zero is: a TUN, the kernel chooses the name, all offloads. */
 struct rn_tun_opts {
-    const char *name;    /* "tun0", "tun%d"; NULL: "tun%d"; ignored when adopting */
-    uint32_t mtu;        /* 0: ask the link (only possible in its own network namespace) */
+    const char *name; /* "tun0", "tun%d"; NULL: "tun%d"; ignored when adopting */
+    uint32_t mtu;     /* 0: ask the link (only possible in its own network namespace) */
+    /* How many packets of the kernel's may wait for us; what finds no room is lost. 0: RN_TUN_QUEUE_PKTS, but a persistent
+     * link keeps what it has. Ignored when adopting. */
+    uint32_t queue_pkts;
     struct rn_mac mac;   /* TAP: of the NIC behind this device, not of the kernel's end */
     bool is_tap;         /* ignored when adopting */
     bool is_multi_queue; /* every open of the same name is one more queue; ignored when adopting */
@@ -21,6 +24,10 @@ struct rn_tun_opts {
      * IPv6, those with ECN's CWR, and super-datagrams of UDP. */
     bool without_tso4, without_tso6, without_tso_ecn, without_uso;
 };
+
+/* A thousand senders that begin at once, ten segments each (RFC 6928), lose nothing to the queue; the 500 of a new link lose
+ * them every fourth packet. What it costs: a sender that heeds no loss makes the others wait for as many packets. */
+#define RN_TUN_QUEUE_PKTS 10000u
 
 /* The name of the device file, for messages. */
 #define RN_TUN_PATH "/dev/net/tun"

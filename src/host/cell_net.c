@@ -6,6 +6,7 @@
 #include "host/rtnl_link.h"
 #include "host/rtnl_route.h"
 #include <runnel/err.h>
+#include <runnel/tun.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,11 +81,11 @@ static int hardware_address(const char *ifname, struct rn_mac *ret)
     return err;
 }
 
-static int raise_link(struct rn_nl *nl, const char *ifname, uint32_t mtu)
+static int raise_link(struct rn_nl *nl, const char *ifname, struct rn_link_change up)
 {
-    const struct rn_link_change up = { .admin = RN_LINK_UP, .mtu = mtu };
     int index = rn_rtnl_link_index(nl, ifname);
 
+    up.admin = RN_LINK_UP;
     return index < 0 ? index : rn_rtnl_link_set(nl, (uint32_t)index, &up);
 }
 
@@ -104,7 +105,7 @@ static int prepare_far_end(struct keeper *k, struct rn_fds *ret)
         return rn_cell_fail(k, RN_CELL_STAGE_PACKET, err, FAR_NAME);
     err = rn_nl_open(&nl, NETLINK_ROUTE);
     if (err >= 0)
-        err = raise_link(&nl, FAR_NAME, 0);
+        err = raise_link(&nl, FAR_NAME, (struct rn_link_change){ 0 });
     if (err >= 0)
         err = hardware_address(FAR_NAME, &k->report.far_mac);
     rn_nl_close(&nl);
@@ -295,13 +296,16 @@ static void quiet_ipv6(const char *ifname, bool wanted)
 static int configure(struct keeper *k, struct rn_nl *nl)
 {
     const struct rn_cell_net *net = &k->opts->net;
+    const bool has_queue = k->report.rung == RN_CELL_TUN; /* a packet socket's is its own */
+    const struct rn_link_change inner = { .mtu = net->mtu,
+                                          .queue_pkts = has_queue ? RN_TUN_QUEUE_PKTS : 0 };
     int index;
-    int err = raise_link(nl, "lo", 0);
+    int err = raise_link(nl, "lo", (struct rn_link_change){ 0 });
 
     if (err < 0)
         return netlink_fail(k, RN_CELL_STAGE_LINK, nl, err, "lo");
     quiet_ipv6(ifname_of(k), has_v6(net));
-    err = raise_link(nl, ifname_of(k), net->mtu);
+    err = raise_link(nl, ifname_of(k), inner);
     index = rn_rtnl_link_index(nl, ifname_of(k));
     if (err < 0 || index < 0)
         return netlink_fail(k, RN_CELL_STAGE_LINK, nl, err < 0 ? err : index, ifname_of(k));

@@ -47,6 +47,8 @@ int rn_rtnl_link_set(struct rn_nl *nl, uint32_t ifindex, const struct rn_link_ch
     }
     if (change->mtu != 0)
         rn_nl_put_u32(&msg, IFLA_MTU, change->mtu);
+    if (change->queue_pkts != 0)
+        rn_nl_put_u32(&msg, IFLA_TXQLEN, change->queue_pkts);
     if (change->mac != NULL)
         rn_nl_put(&msg, IFLA_ADDRESS, change->mac->b, sizeof(change->mac->b));
     return rn_nl_talk(nl, &msg);

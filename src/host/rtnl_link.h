@@ -15,6 +15,7 @@ enum rn_link_admin {
 struct rn_link_change {
     enum rn_link_admin admin;
     uint32_t mtu;             /* 0 keeps */
+    uint32_t queue_pkts;      /* 0 keeps */
     const struct rn_mac *mac; /* NULL keeps */
 };
 

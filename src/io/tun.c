@@ -81,18 +81,41 @@ static int set_vnet_format(int fd)
     return RN_OK;
 }
 
+/* A question to, or an order for, the interface @req names. */
+static int tell_link(unsigned long what, struct ifreq *req)
+{
+    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int err = RN_OK;
+
+    if (sock < 0)
+        return rn_err_from_errno(errno);
+    if (ioctl(sock, what, req) < 0)
+        err = rn_err_from_errno(errno);
+    close(sock);
+    return err;
+}
+
 static uint32_t ask_mtu(const struct ifreq *named)
 {
     struct ifreq req = *named;
-    uint32_t mtu = 0;
-    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (sock < 0)
-        return 0;
-    if (ioctl(sock, SIOCGIFMTU, &req) == 0)
-        mtu = (uint32_t)req.ifr_mtu;
-    close(sock);
-    return mtu;
+    return tell_link(SIOCGIFMTU, &req) < 0 ? 0 : (uint32_t)req.ifr_mtu;
+}
+
+/* The kernel throws away what finds the queue full, and senders inside learn of it by loss only. A link that outlives us
+ * is somebody's own, with the length that he gave it. */
+static int set_queue(int fd, const struct rn_tun_opts *opts)
+{
+    struct ifreq req = { 0 };
+    int err;
+
+    if (ioctl(fd, TUNGETIFF, &req) < 0)
+        return rn_err_from_errno(errno);
+    if (opts->queue_pkts == 0 && (req.ifr_flags & IFF_PERSIST) != 0)
+        return RN_OK;
+    req.ifr_qlen = (int)(opts->queue_pkts != 0 ? opts->queue_pkts : RN_TUN_QUEUE_PKTS);
+    err = tell_link(SIOCSIFTXQLEN, &req);
+    return opts->queue_pkts != 0 ? err : RN_OK; /* who asked for nothing may lack the right */
 }
 
 int rn_tun_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
@@ -146,6 +169,8 @@ int rn_tun_open(struct rn_device **ret, struct rn_turn *turn, const struct rn_tu
     if (fd < 0)
         return rn_err_from_errno(errno);
     err = attach(fd, opts);
+    if (err >= 0)
+        err = set_queue(fd, opts);
     if (err >= 0)
         err = rn_tun_from_fd(ret, turn, fd, opts);
     if (err < 0)

@@ -5,6 +5,7 @@
     tun0, tap0 or e0                              TUN or TAP queue, or a packet socket on f0
       198.51.100.1/24, 2001:db8:1::1/64             198.51.100.2/24, 2001:db8:1::2/64
 """
+import json
 import os
 
 import rig
@@ -68,6 +69,26 @@ def a_tun_answers_pings_of_every_size_by_both_families():
 def a_tap_resolves_addresses_and_answers_pings():
     net, _ = with_tun("tap")
     ping_every_size(net)
+
+
+def queue_of(net, link):
+    return json.loads(net.ip(f"-j link show {link}"))[0]["txqlen"]
+
+
+@rig.test
+def a_tun_that_we_make_has_a_queue_for_a_thousand_flows():
+    net, _ = with_tun("tun")
+    assert queue_of(net, "tun0") == 10000, queue_of(net, "tun0")
+
+
+@rig.test
+def a_persistent_tun_keeps_the_queue_its_owner_gave_it():
+    need_tun()
+    net = rig.Net("kernel")
+    net.ip("tuntap add tun0 mode tun vnet_hdr")
+    net.ip("link set tun0 txqueuelen 123")
+    start_probe(net, "tun", "tun0")
+    assert queue_of(net, "tun0") == 123, queue_of(net, "tun0")
 
 
 @rig.test
