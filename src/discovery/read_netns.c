@@ -268,6 +268,7 @@ static void tell_forwarding(struct rn_visit *v)
 /* Inside the namespace. */
 static void read_inside(struct rn_visit *v, const struct owner *o)
 {
+    uint32_t n_far = rn_far_links_count(v->b);
     int err = rn_nl_open(&v->route, NETLINK_ROUTE);
 
     if (err < 0) {
@@ -277,6 +278,7 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     v->n_own_socks = 1;
     tell_visit(v, o);
     rn_visit_links(v);
+    rn_visit_halves(v, n_far);
     if (v->seq == 0)
         rn_visit_nsids(v);
     if (v->n_wireguards != 0)

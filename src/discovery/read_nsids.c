@@ -1,7 +1,7 @@
-/* Which namespace a peer's NSID means. Asking each about each is quadratic. So only those are asked to whom links lead
- * elsewhere, those with the most such links first, and about the likely ones first: whoever has a link that points back.
- * The kernel's word decides, for a pair of links in both directions at once. A hub of 500 namespaces is asked 500
- * questions, and they none. Nothing of the host changes. */
+/* Which namespace a peer's NSID means. Most pairs of links were settled when they were met, see read_halves.c. Asking
+ * each about each of the others is quadratic. So only those are asked to whom links lead elsewhere, those with the most
+ * such links first, and about the likely ones first: whoever has a link that points back. The kernel's word decides,
+ * for a pair of links in both directions at once. Nothing of the host changes. */
 #include "discovery/read_netns.h"
 
 #include <linux/net_namespace.h>
@@ -41,6 +41,11 @@ static struct plan plan; /* one scan in a process; the child's copy */
 static uint32_t recent[RECENT_MAX];
 static size_t n_recent;
 
+static bool is_same_number(const struct rn_far_link *a, const struct rn_far_link *b)
+{
+    return a->seq == b->seq && a->nsid == b->nsid;
+}
+
 /* ---- the plan ---- */
 
 static int cmp_pair(const void *pa, const void *pb, void *links)
@@ -63,19 +68,43 @@ static int cmp_asker(const void *pa, const void *pb)
     return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
+/* What one link told of a number holds for all that use it. */
+static void spread_targets(struct rn_far_table *far)
+{
+    for (uint32_t i = 1; i < far->n; i++) {
+        struct rn_far_link *l = &far->links[i];
+
+        if (l->target == 0 && is_same_number(l, l - 1))
+            l->target = l[-1].target;
+    }
+    for (uint32_t i = far->n; i-- > 1;) {
+        struct rn_far_link *l = &far->links[i - 1];
+
+        if (l->target == 0 && is_same_number(l, l + 1))
+            l->target = l[1].target;
+    }
+}
+
+static void add_asker(const struct rn_far_link *l)
+{
+    if (plan.n_askers == 0 || plan.askers[plan.n_askers - 1].seq != l->seq)
+        plan.askers[plan.n_askers++] = (struct asker){ .seq = l->seq };
+    plan.askers[plan.n_askers - 1].n_links++;
+}
+
 static bool make_plan(struct rn_broker *b)
 {
     struct rn_far_table *far = b->far;
 
     rn_far_links_sort(b);
+    spread_targets(far);
     plan.askers = rn_arena_new(&b->arena, b->n_netns * sizeof(*plan.askers));
     plan.pairs = rn_arena_new(&b->arena, far->n * sizeof(*plan.pairs));
     if (plan.askers == NULL || plan.pairs == NULL)
         return false;
     for (uint32_t i = 0; i < far->n; i++) {
-        if (i == 0 || far->links[i].seq != far->links[i - 1].seq)
-            plan.askers[plan.n_askers++] = (struct asker){ .seq = far->links[i].seq };
-        plan.askers[plan.n_askers - 1].n_links++;
+        if (far->links[i].target == 0)
+            add_asker(&far->links[i]);
         if (far->links[i].is_pair)
             plan.pairs[plan.n_pairs++] = i;
     }
@@ -189,12 +218,21 @@ static int on_nsid(const struct nlmsghdr *head, void *arg)
     return RN_OK;
 }
 
+int32_t rn_nsid_ask(struct rn_nl *nl, int ns_fd)
+{
+    int32_t nsid = NETNSA_NSID_NOT_ASSIGNED;
+    struct rn_nl_msg msg;
+
+    rn_nl_msg_begin(&msg, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
+    rn_nl_put_u32(&msg, NETNSA_FD, (uint32_t)ns_fd);
+    return rn_nl_ask_one(nl, &msg, on_nsid, &nsid) == RN_OK ? nsid : NETNSA_NSID_NOT_ASSIGNED;
+}
+
 /* Asks which number @target has here. */
 static void ask(struct asking *a, uint32_t target)
 {
     struct rn_broker *b = a->b;
-    int32_t nsid = NETNSA_NSID_NOT_ASSIGNED;
-    struct rn_nl_msg msg;
+    int32_t nsid;
     int fd;
 
     if (a->is_asked[target] != 0 || target == a->seq || b->far->n_asked >= plan.n_asks_max)
@@ -204,9 +242,8 @@ static void ask(struct asking *a, uint32_t target)
     fd = rn_found_open(b, &b->netns[target]);
     if (fd < 0)
         return;
-    rn_nl_msg_begin(&msg, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
-    rn_nl_put_u32(&msg, NETNSA_FD, (uint32_t)fd);
-    if (rn_nl_ask_one(&a->route, &msg, on_nsid, &nsid) == RN_OK && nsid >= 0)
+    nsid = rn_nsid_ask(&a->route, fd);
+    if (nsid >= 0)
         settle(a, nsid, target);
     close(fd);
     rn_progress_beat(b);
@@ -298,7 +335,7 @@ static void tell(struct rn_broker *b)
     for (uint32_t i = 0; i < far->n; i++) {
         const struct rn_far_link *l = &far->links[i];
 
-        if (l->target == 0 || (i != 0 && l[-1].seq == l->seq && l[-1].nsid == l->nsid))
+        if (l->target == 0 || (i != 0 && is_same_number(l, l - 1)))
             continue;
         rn_dump_begin(&b->out, RN_DUMP_NSID, 0);
         rn_dump_u32(&b->out, l->seq);
