@@ -86,6 +86,7 @@ static void test_packets_arrive_in_order(void **state)
     }
 
     assert_int_equal(l.next_in, 140);
+    assert_int_equal(rn_forwarder_count(&l.fwd), 140);
     line_fini(&l);
 }
 

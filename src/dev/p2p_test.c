@@ -99,6 +99,8 @@ static void test_both_sides_swapped_at_every_turn_lose_nothing(void **state)
     assert_int_equal(l.next_out[RN_P2P_A], 1500);
     assert_int_equal(l.next_in[RN_P2P_B], 1500);
     assert_int_equal(l.next_in[RN_P2P_A], 3300);
+    assert_int_equal(rn_p2p_count(&l.p2p, RN_P2P_A), 1500);
+    assert_int_equal(rn_p2p_count(&l.p2p, RN_P2P_B), 3300);
     link_fini(&l);
 }
 

@@ -1,4 +1,5 @@
 /* The public API, on the hand-built machine and on this process's own network. */
+#include "discovery/scan.h"
 #include "golden.h"
 #include "map_fixture_parts.h"
 
@@ -141,6 +142,26 @@ static void test_sockets_are_opened_in_the_very_namespace_of_the_map(void **stat
     rn_map_free(map);
 }
 
+static void test_a_saved_picture_is_read_again(void **state)
+{
+    struct rn_scan_options save = { .from_fd = -1, .save_fd = -1 };
+    struct rn_map *seen = NULL;
+    struct rn_map *saved = NULL;
+    FILE *file = tmpfile();
+
+    (void)state;
+    assert_non_null(file);
+    save.save_fd = fileno(file);
+    assert_int_equal(rn_scan(&save, &seen), 0);
+    assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
+    assert_int_equal(rn_map_read(fileno(file), &saved), 0);
+    assert_int_equal(rn_map_n_netns(saved), rn_map_n_netns(seen));
+    assert_non_null(rn_map_netns_by_process(saved, (uint32_t)getpid()));
+    rn_map_free(saved);
+    rn_map_free(seen);
+    (void)fclose(file);
+}
+
 static void test_every_form_is_drawn_into_a_descriptor(void **state)
 {
     static const char *const forms[] = { "tree", "json", "gostwire", "dot", "svg" };
@@ -170,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_addresses_are_located_across_networks),
         cmocka_unit_test(test_exploded_addresses_sort_as_text),
         cmocka_unit_test(test_sockets_are_opened_in_the_very_namespace_of_the_map),
+        cmocka_unit_test(test_a_saved_picture_is_read_again),
         cmocka_unit_test(test_every_form_is_drawn_into_a_descriptor),
     };
 

@@ -172,14 +172,39 @@ static void test_both_ends_are_swapped_all_the_time_and_the_series_stays_whole(v
     line_fini(&l);
 }
 
+static void test_watch_of_ones_own_moves_packets_until_it_is_freed(void **state)
+{
+    struct rn_device_watch *watch;
+    struct line l;
+    (void)state;
+    line_init(&l);
+    rn_device_watch_stop(&l.in.watch);
+    assert_int_equal(rn_device_watch_new(&watch, l.loop, l.in.dev), RN_OK);
+
+    send_some(&l, 1);
+    step_until_in_is_read(&l);
+    receive_all(&l);
+    assert_int_equal(l.next_in, 1);
+
+    assert_null(rn_device_watch_free(watch));
+    send_some(&l, 1);
+    step_until_in_is_read(&l);
+    receive_all(&l);
+    assert_int_equal(l.next_in, 1);
+    assert_null(rn_device_watch_free(NULL));
+    line_fini(&l);
+}
+
 static void test_device_in_memory_has_nothing_to_watch(void **state)
 {
     struct line l;
     struct rn_device_watch watch;
+    struct rn_device_watch *owned;
     (void)state;
     line_init(&l);
 
     assert_int_equal(rn_device_watch_start(&watch, l.loop, l.middle[0]), RN_E_BAD_NIC);
+    assert_int_equal(rn_device_watch_new(&owned, l.loop, l.middle[0]), RN_E_BAD_NIC);
 
     line_fini(&l);
 }
@@ -189,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbered_series_passes_once_while_nothing_is_swapped),
         cmocka_unit_test(test_both_ends_are_swapped_all_the_time_and_the_series_stays_whole),
+        cmocka_unit_test(test_watch_of_ones_own_moves_packets_until_it_is_freed),
         cmocka_unit_test(test_device_in_memory_has_nothing_to_watch),
     };
 
