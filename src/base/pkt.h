@@ -148,6 +148,9 @@ uint16_t rn_pkt_checksum(const struct rn_pkt *pkt, size_t off, size_t len, uint3
 /* Completes a PARTIAL checksum in place, on bytes it makes private first. false: cannot (offsets outside the packet, or out
  * of memory). */
 RN_MUST_USE bool rn_pkt_complete_checksum(struct rn_pkt *pkt);
+/* Copies the whole packet to @out, a PARTIAL checksum completed in the copy: one pass over the bytes, for devices that copy anyhow.
+ * @pkt stays as it is. false: offsets outside the packet. */
+RN_MUST_USE bool rn_pkt_copy_out_complete(const struct rn_pkt *pkt, uint8_t *out);
 /* What belongs in the checksum field at @csum_offset when the range adds up to @sum. UDP, told by its offset of 6, sends
  * 0xffff for zero, which there means "none" (RFC 768); elsewhere zero is zero. */
 static inline uint16_t rn_pkt_checksum_field(uint16_t sum, uint16_t csum_offset)

@@ -93,3 +93,42 @@ bool rn_pkt_complete_checksum(struct rn_pkt *pkt)
     pkt->csum = RN_CSUM_NONE;
     return true;
 }
+
+/* Copies from @off on and returns the sum of what was copied. */
+static uint16_t copy_rest(const struct rn_pkt *pkt, size_t off, uint8_t *out)
+{
+    size_t left = pkt->len - off;
+    uint16_t total = 0;
+    size_t done = 0;
+
+    for (unsigned i = 0; done < left; i++) {
+        struct rn_view piece = rn_pkt_piece(pkt, i);
+        size_t skip = rn_min_size(off, piece.len);
+        size_t part = piece.len - skip;
+
+        if (part != 0)
+            total = rn_checksum_add(total, rn_checksum_copy(out + done, piece.ptr + skip, part, 0),
+                                    done & 1);
+        off -= skip;
+        done += part;
+    }
+    return total;
+}
+
+bool rn_pkt_copy_out_complete(const struct rn_pkt *pkt, uint8_t *out)
+{
+    size_t start = pkt->csum_start;
+    size_t field_off = start + pkt->csum_offset;
+    uint16_t sum;
+
+    if (pkt->csum != RN_CSUM_PARTIAL) {
+        rn_pkt_copy_out(pkt, 0, out, pkt->len);
+        return true;
+    }
+    if (field_off + 2 > pkt->len)
+        return false;
+    rn_pkt_copy_out(pkt, 0, out, start);
+    sum = copy_rest(pkt, start, out + start);
+    rn_put_be16(out + field_off, rn_pkt_checksum_field(sum, pkt->csum_offset));
+    return true;
+}

@@ -447,6 +447,7 @@ static void test_partial_checksum_is_completed_without_touching_shared_bytes(voi
     for (size_t i = 0; i < RN_ARRAY_LEN(skips); i++) {
         uint8_t bytes[601];
         uint8_t after[601];
+        uint8_t at_once[601];
         size_t skip = skips[i];
         struct rn_pkt *pkt;
         struct rn_pkt *copy;
@@ -456,10 +457,14 @@ static void test_partial_checksum_is_completed_without_touching_shared_bytes(voi
         pkt = partial_pkt(&t, skip, bytes, sizeof(bytes));
         copy = rn_pkt_clone(pkt);
 
+        assert_true(rn_pkt_copy_out_complete(pkt, at_once));
         assert_true(rn_pkt_complete_checksum(pkt));
 
         assert_int_equal(pkt->csum, RN_CSUM_NONE);
         rn_pkt_copy_out(pkt, 0, after, sizeof(after));
+        assert_memory_equal(at_once, after, sizeof(after));
+        assert_true(rn_pkt_copy_out_complete(pkt, at_once));
+        assert_memory_equal(at_once, after, sizeof(after));
         assert_int_equal(rn_checksum(after + skip, sizeof(after) - skip, 0x1234), 0xffff);
         rn_pkt_copy_out(copy, 0, after, sizeof(after));
         assert_memory_equal(after, bytes, sizeof(bytes));
@@ -492,6 +497,7 @@ static void test_a_computed_zero_is_all_ones_to_udp_and_zero_to_tcp(void **state
 static void test_checksum_offsets_outside_the_packet_are_refused(void **state)
 {
     static const uint8_t bytes[8];
+    uint8_t out[8];
     struct rn_test_turn t;
     struct rn_pkt *pkt;
 
@@ -499,9 +505,11 @@ static void test_checksum_offsets_outside_the_packet_are_refused(void **state)
     rn_test_turn_init(&t);
     pkt = partial_pkt(&t, 1, bytes, sizeof(bytes));
     assert_false(rn_pkt_complete_checksum(pkt));
+    assert_false(rn_pkt_copy_out_complete(pkt, out));
     pkt->csum_start = UINT16_MAX;
     pkt->csum_offset = UINT16_MAX;
     assert_false(rn_pkt_complete_checksum(pkt));
+    assert_false(rn_pkt_copy_out_complete(pkt, out));
     rn_pkt_free(pkt);
     rn_test_turn_fini(&t);
 }

@@ -83,13 +83,17 @@ static void collect_sent(struct xdp_device *xdp)
     rn_xdp_ring_give_back(done);
 }
 
-static void queue_one(struct xdp_device *xdp, const struct rn_pkt *pkt)
+/* Returns false for a packet that tells of a checksum outside of it. */
+static bool queue_one(struct xdp_device *xdp, const struct rn_pkt *pkt)
 {
-    uint32_t frame = xdp->free_tx[--xdp->n_free_tx];
+    uint32_t frame = xdp->free_tx[xdp->n_free_tx - 1];
     uint64_t addr = (uint64_t)frame * FRAME_BYTES;
 
-    rn_pkt_copy_out(pkt, 0, xdp->memory + addr, pkt->len);
+    if (!rn_pkt_copy_out_complete(pkt, xdp->memory + addr))
+        return false;
+    xdp->n_free_tx--;
     *rn_xdp_ring_desc(&xdp->ring[RN_XDP_TX]) = (struct xdp_desc){ .addr = addr, .len = pkt->len };
+    return true;
 }
 
 /* Returns true when the front packet of @out is done with, one way or the other. */
@@ -101,14 +105,12 @@ static bool write_one(struct xdp_device *xdp, struct rn_pktq *out)
         rn_device_drop(&xdp->dev, rn_pktq_pop(out), RN_DROP_TOO_BIG);
         return true;
     }
-    if (pkt->csum == RN_CSUM_PARTIAL && !rn_pkt_complete_checksum(pkt)) {
-        rn_device_drop(&xdp->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
-        return true;
-    }
     if (xdp->n_free_tx == 0 || rn_xdp_ring_room(&xdp->ring[RN_XDP_TX]) == 0)
         return false;
-    queue_one(xdp, pkt);
-    rn_pkt_free(rn_pktq_pop(out));
+    if (!queue_one(xdp, pkt))
+        rn_device_drop(&xdp->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
+    else
+        rn_pkt_free(rn_pktq_pop(out));
     return true;
 }
 
