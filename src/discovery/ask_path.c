@@ -22,9 +22,11 @@ struct walk {
     struct rn_map_link *iif;       /* NULL: it starts here */
     const struct rn_map_link *oif; /* only where it starts */
     struct rn_addr to;
-    struct rn_addr from; /* none until a route chose it */
-    uint16_t port;
+    struct rn_addr from;     /* none until a route chose it */
+    struct rn_addr first_to; /* as it came into this network, or was sent */
+    uint16_t port, first_port;
     uint8_t ip_proto;
+    struct rn_filter_marks marks;
     unsigned n_nats;
     bool is_rewritten; /* its destination, in this network */
     bool asks_filters;
@@ -108,6 +110,9 @@ static bool pass(struct walk *w, struct rn_filter_packet *packet)
     packet->port = w->port;
     packet->ip_proto = w->ip_proto;
     packet->is_rewritten = w->is_rewritten;
+    packet->first_to = w->first_to;
+    packet->first_port = w->first_port;
+    packet->marks = &w->marks;
     answer = rn_filter_ask(&w->path->arena, packet);
     if (answer.verdict != RN_FILTER_PASS)
         return end_by_filter(w, &answer);
@@ -117,9 +122,6 @@ static bool pass(struct walk *w, struct rn_filter_packet *packet)
         rn_text_str(&t, answer.rule);
         add_line(w, RN_PATH_FILTER, buf);
     }
-    if (w->ns->has_old_filters && packet->hook != RN_FILTER_PREROUTING &&
-        packet->hook != RN_FILTER_POSTROUTING)
-        return end(w, "cannot tell: rules of iptables-legacy may stop it, and are not followed");
     return true;
 }
 
@@ -152,6 +154,19 @@ static bool pass_to_local(struct walk *w)
                                                .iif = w->iif != NULL ? w->iif : lo });
 }
 
+/* What starts here has its route before rules mark it, and some kinds of chains then look for another. */
+static bool may_be_rerouted(const struct walk *w)
+{
+    for (size_t i = 0; i < w->ns->n_rules; i++) {
+        const struct rn_map_rule *rule = &w->ns->rules[i];
+
+        if ((rule->fwmark != 0 || rule->fwmask != 0) &&
+            (w->marks.mark != 0 || w->marks.is_mark_unknown))
+            return true;
+    }
+    return false;
+}
+
 static bool pass_away(struct walk *w, const struct rn_map_link *oif)
 {
     bool is_v4 = rn_addr_is_v4(w->to);
@@ -160,8 +175,12 @@ static bool pass_away(struct walk *w, const struct rn_map_link *oif)
     if (w->iif != NULL && w->asks_filters && is_off)
         return end(w, is_v4 ? "this network does not forward: net.ipv4.ip_forward is 0"
                             : "this network does not forward: net.ipv6.conf.all.forwarding is 0");
-    return pass_out(w, w->iif != NULL ? RN_FILTER_FORWARD : RN_FILTER_OUTPUT, oif) &&
-           pass_out(w, RN_FILTER_POSTROUTING, oif);
+    if (!pass_out(w, w->iif != NULL ? RN_FILTER_FORWARD : RN_FILTER_OUTPUT, oif))
+        return false;
+    if (w->iif == NULL && may_be_rerouted(w))
+        return end(w,
+                   "cannot tell: rules mark it on its way out, and its route may change by that");
+    return pass_out(w, RN_FILTER_POSTROUTING, oif);
 }
 
 /* ---- destinations rewritten ---- */
@@ -513,6 +532,15 @@ static bool end_at_exit(struct walk *w, const struct rn_map_link *link)
     return end_with(w, "cannot tell: it leaves what is known through ", link->name, "");
 }
 
+/* A connection is tracked in each network anew; marks on the packet stay behind where it leaves the network. */
+static void forget_marks(struct walk *w, const struct rn_map_netns *to)
+{
+    struct rn_filter_marks kept = { .mark = w->marks.mark,
+                                    .is_mark_unknown = w->marks.is_mark_unknown };
+
+    w->marks = to == w->ns ? kept : (struct rn_filter_marks){ 0 };
+}
+
 static bool cross_wire(struct walk *w, const struct hop *hop)
 {
     struct rn_addr next = rn_addr_is_none(hop->gateway) ? w->to : hop->gateway;
@@ -531,6 +559,7 @@ static bool cross_wire(struct walk *w, const struct hop *hop)
                         rn_addr_print(next, text), " on that wire");
     }
     say_trail(w, &trail);
+    forget_marks(w, trail.answers->netns);
     w->iif = trail.answers;
     w->ns = trail.answers->netns;
     w->oif = NULL;
@@ -547,6 +576,8 @@ static bool take_hop(struct walk *w)
 
     if (!w->ns->is_entered)
         return end(w, "cannot tell: this network could not be read");
+    w->first_to = w->to;
+    w->first_port = w->port;
     if (!pass_in(w, true) || !take_nat(w) || !pass_in(w, false))
         return false;
     local = local_link(w->ns, w->to);
@@ -557,6 +588,8 @@ static bool take_hop(struct walk *w)
                                                        .from = w->from,
                                                        .iif = w->iif,
                                                        .oif = w->oif,
+                                                       .mark = w->marks.mark,
+                                                       .is_mark_unknown = w->marks.is_mark_unknown,
                                                        .port = w->port,
                                                        .ip_proto = w->ip_proto });
     if (answer.is_in_doubt || answer.is_refused)

@@ -64,7 +64,18 @@ static uint32_t table_of(const struct rn_map_rule *rule, const struct rn_route_q
     return rule->l3mdev != 0 ? vrf_of(q)->vrf_table : rule->table;
 }
 
-/* Packets are taken to carry no mark, no type of service and no tunnel's number: that is how programs send them. */
+static enum fit mark_fits(const struct rn_map_rule *rule, const struct rn_route_query *q)
+{
+    uint32_t mask = rule->fwmark != 0 && rule->fwmask == 0 ? UINT32_MAX : rule->fwmask;
+
+    if (mask == 0)
+        return YES;
+    if (q->is_mark_unknown)
+        return UNKNOWN;
+    return ((q->mark ^ rule->fwmark) & mask) == 0 ? YES : NO;
+}
+
+/* Packets are taken to carry no type of service and no tunnel's number: that is how programs send them. */
 static enum fit rule_fits(const struct rn_map_rule *rule, const struct rn_route_query *q)
 {
     enum fit fit = both(prefix_fits(&rule->dst, q->to), prefix_fits(&rule->src, q->from));
@@ -73,7 +84,8 @@ static enum fit rule_fits(const struct rn_map_rule *rule, const struct rn_route_
     fit = both(fit, name_fits(rule->oif, q->oif, ""));
     fit = both(fit, port_fits(rule, q));
     fit = both(fit, vrf_fits(rule, q));
-    if (rule->tos != 0 || rule->fwmark != 0 || rule->tun_id != 0)
+    fit = both(fit, mark_fits(rule, q));
+    if (rule->tos != 0 || rule->tun_id != 0)
         fit = NO;
     if (rule->has_uid_range && !(rule->uid_from == 0 && rule->uid_to >= UINT32_MAX - 1))
         fit = both(fit, UNKNOWN);

@@ -9,7 +9,9 @@ struct rn_route_query {
     const struct rn_map_link *iif; /* through which it came; NULL: it starts here */
     const struct rn_map_link *oif; /* bound to; NULL: not */
     uint16_t port;                 /* 0: not known */
-    uint8_t ip_proto;              /* 0: not known */
+    uint32_t mark;
+    uint8_t ip_proto; /* 0: not known */
+    bool is_mark_unknown;
 };
 
 struct rn_route_answer {

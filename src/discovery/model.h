@@ -145,6 +145,11 @@ enum rn_map_forwarding { RN_FORWARDING_UNKNOWN, RN_FORWARDING_OFF, RN_FORWARDING
 
 struct rn_ruleset;
 
+struct rn_old_table {
+    uint8_t family;       /* RN_FAMILY_V4, RN_FAMILY_V6 */
+    struct rn_view bytes; /* see xt_blob.h; IPT_SO_GET_INFO's answer before */
+};
+
 struct rn_map_netns {
     uint64_t dev, ino;   /* identity on every kernel; 0: a placeholder known by NSID only */
     uint64_t cookie;     /* SO_NETNS_COOKIE, never reused; 0: kernel before 5.14 */
@@ -183,7 +188,10 @@ struct rn_map_netns {
     uint32_t n_processes;
     enum rn_map_forwarding forwarding_v4, forwarding_v6; /* of packets for others */
     struct rn_ruleset *ruleset; /* of nf_tables, see map.has_filters; NULL: there are no rules */
-    bool has_old_filters; /* iptables-legacy stops or lets pass here; its rules are not followed */
+    struct rn_old_table *old_tables; /* of iptables-legacy, see map.has_filters */
+    size_t n_old_tables;
+    enum rn_map_forwarding calls_ip_filters,
+        calls_ip6_filters; /* br_netfilter: for bridged packets */
 };
 
 /* ---- the whole ---- */

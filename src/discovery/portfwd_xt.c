@@ -1,7 +1,7 @@
 /* xtables matches and targets by their binary layout (linux/netfilter/x_tables.h and friends), as iptables-nft keeps
- * them in nf_tables and as iptables-legacy's table blob has them; and the walk through that blob. Structures are read
- * by offset: the bytes may come from a file. */
+ * them in nf_tables and as iptables-legacy's table blob has them; and the walk through that blob. */
 #include "discovery/portfwd.h"
+#include "discovery/xt_blob.h"
 
 #include "base/text.h"
 #include "host/nlattr.h"
@@ -159,34 +159,11 @@ enum rn_fwd_xt rn_fwd_xt_target(struct rn_view name, uint32_t revision, struct r
     return RN_FWD_XT_DNAT;
 }
 
-/* ---- iptables-legacy: one blob of rules, jumps are offsets ---- */
-
-/* The two families differ only in where things lie. */
-struct layout {
-    uint8_t family;
-    size_t entry_bytes, target_at, next_at, dst_at, mask_at, iif_at, iif_mask_at, proto_at, inv_at;
-};
-
-static const struct layout layouts[] = {
-    { RN_FAMILY_V4, sizeof(struct ipt_entry), offsetof(struct ipt_entry, target_offset),
-      offsetof(struct ipt_entry, next_offset), offsetof(struct ipt_ip, dst),
-      offsetof(struct ipt_ip, dmsk), offsetof(struct ipt_ip, iniface),
-      offsetof(struct ipt_ip, iniface_mask), offsetof(struct ipt_ip, proto),
-      offsetof(struct ipt_ip, invflags) },
-    { RN_FAMILY_V6, sizeof(struct ip6t_entry), offsetof(struct ip6t_entry, target_offset),
-      offsetof(struct ip6t_entry, next_offset), offsetof(struct ip6t_ip6, dst),
-      offsetof(struct ip6t_ip6, dmsk), offsetof(struct ip6t_ip6, iniface),
-      offsetof(struct ip6t_ip6, iniface_mask), offsetof(struct ip6t_ip6, proto),
-      offsetof(struct ip6t_ip6, invflags) },
-};
-
-/* xt_entry_match and _target: size u16, name[29], revision u8, then the info. */
-#define XT_HEADER_BYTES 32u
-#define XT_NAME_BYTES   29u
+/* ---- iptables-legacy ---- */
 
 struct legacy {
     struct rn_fwd_run run;
-    const struct layout *at;
+    const struct rn_xt_layout *at;
     struct rn_view table;
     char name[64]; /* "iptables -t nat" */
 };
@@ -204,7 +181,7 @@ static void match_header(const struct legacy *g, struct rn_view e, struct rn_fwd
 {
     size_t len = g->at->family == RN_FAMILY_V4 ? 4 : 16;
     struct rn_addr dst = rn_nl_addr(rn_view_of(e.ptr + g->at->dst_at, len));
-    uint8_t bits = prefix_bits(rn_view_of(e.ptr + g->at->mask_at, len));
+    uint8_t bits = prefix_bits(rn_view_of(e.ptr + g->at->dst_mask_at, len));
     uint16_t proto = rn_nl_u16_at(e, g->at->proto_at);
     uint8_t inv = rn_nl_u8_at(e, g->at->inv_at);
     struct rn_prefix prefix = rn_prefix_of(dst, bits);
@@ -225,62 +202,26 @@ static void match_header(const struct legacy *g, struct rn_view e, struct rn_fwd
     }
 }
 
-static bool take_extension(struct rn_view *rest, struct rn_view *ret)
-{
-    size_t len = rn_nl_u16_at(*rest, 0);
-
-    if (len < XT_HEADER_BYTES || len > rest->len)
-        return false;
-    *ret = rn_view_of(rest->ptr, len);
-    *rest = rn_view_of(rest->ptr + len, rest->len - len);
-    return true;
-}
-
-static struct rn_view name_of(struct rn_view ext)
-{
-    return rn_nl_str(rn_view_of(ext.ptr + 2, XT_NAME_BYTES));
-}
-
-static struct rn_view info_of(struct rn_view ext)
-{
-    return rn_view_of(ext.ptr + XT_HEADER_BYTES, ext.len - XT_HEADER_BYTES);
-}
-
-static bool take_entry(const struct legacy *g, size_t offset, struct rn_view *ret)
-{
-    size_t next;
-
-    if (offset > g->table.len || g->table.len - offset < g->at->entry_bytes)
-        return false;
-    *ret = rn_view_of(g->table.ptr + offset, g->table.len - offset);
-    next = rn_nl_u16_at(*ret, g->at->next_at);
-    if (next < g->at->entry_bytes || next > ret->len)
-        return false;
-    ret->len = next;
-    return true;
-}
-
 static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_packet *in,
                         unsigned depth);
 
 /* False: the walk through this chain ends behind an unconditional verdict.
  * NOLINTNEXTLINE(misc-no-recursion): RN_FWD_DEPTH_MAX deep, see walk_legacy() */
-static bool apply_target(struct legacy *g, struct rn_view target, struct rn_fwd_packet *p,
+static bool apply_target(struct legacy *g, const struct rn_xt_ext *target, struct rn_fwd_packet *p,
                          unsigned depth)
 {
     struct rn_fwd_target to;
     int32_t verdict;
 
-    if (name_of(target).len == 0) { /* XT_STANDARD_TARGET: >= 0 jumps there, < 0 is a verdict */
-        verdict = rn_nl_i32(info_of(target));
+    if (target->name.len == 0) { /* XT_STANDARD_TARGET: >= 0 jumps there, < 0 is a verdict */
+        verdict = rn_nl_i32(target->info);
         if (verdict >= 0) {
             walk_legacy(g, (size_t)verdict, p, depth + 1);
             return true;
         }
         return p->daddr.bits != 0 || p->ip_proto != 0 || p->iif[0] != '\0' || p->is_conditional;
     }
-    if (rn_fwd_xt_target(name_of(target), rn_nl_u8_at(target, XT_HEADER_BYTES - 1), info_of(target),
-                         p, &to) == RN_FWD_XT_DNAT)
+    if (rn_fwd_xt_target(target->name, target->revision, target->info, p, &to) == RN_FWD_XT_DNAT)
         rn_fwd_emit(&g->run, p, &to, g->name);
     return true;
 }
@@ -293,35 +234,33 @@ static void walk_legacy(struct legacy *g, size_t offset, const struct rn_fwd_pac
 
     if (depth > RN_FWD_DEPTH_MAX)
         return;
-    while (take_entry(g, offset, &e) && rn_fwd_step(&g->run)) {
-        size_t target_at = rn_nl_u16_at(e, g->at->target_at);
+    while (rn_xt_entry_at(g->at, g->table, offset, &e) && rn_fwd_step(&g->run)) {
+        struct rn_view rest = rn_xt_matches(g->at, e);
         struct rn_fwd_packet p = *in;
-        struct rn_view rest;
-        struct rn_view ext;
+        struct rn_xt_ext ext;
 
-        if (target_at < g->at->entry_bytes || target_at > e.len)
-            return;
         match_header(g, e, &p);
-        rest = rn_view_of(e.ptr + g->at->entry_bytes, target_at - g->at->entry_bytes);
-        while (take_extension(&rest, &ext))
-            rn_fwd_xt_match(&p, name_of(ext), info_of(ext));
-        rest = rn_view_of(e.ptr + target_at, e.len - target_at);
-        if (!take_extension(&rest, &ext) || rn_view_is(name_of(ext), "ERROR"))
+        while (rn_xt_ext_next(&rest, &ext))
+            rn_fwd_xt_match(&p, ext.name, ext.info);
+        if (!rn_xt_target(g->at, e, &ext) || rn_view_is(ext.name, XT_ERROR_TARGET))
             return; /* the head of the next chain */
-        if (!p.is_dead && !apply_target(g, ext, &p, depth))
+        if (!p.is_dead && !apply_target(g, &ext, &p, depth))
             return;
         offset += e.len;
     }
 }
 
-/* Not a table that is there because somebody once looked: one with rules beside its policies. */
-static bool is_filter(struct rn_view info)
+/* For whoever asks whether a packet passes. */
+static void keep_table(struct rn_load *l, const struct rn_fact_blob *blob)
 {
-    struct rn_view table = rn_nl_str(rn_view_of(info.ptr, XT_TABLE_MAXNAMELEN));
-    uint32_t n_entries = rn_nl_u32_at(info, offsetof(struct ipt_getinfo, num_entries));
-    const uint32_t n_empty = 4; /* three policies and the end of the table */
+    struct rn_map_netns *ns = blob->netns;
+    struct rn_old_table *grown =
+        rn_arena_room(&l->map->arena, ns->old_tables, ns->n_old_tables, sizeof(*grown));
 
-    return rn_view_is(table, "filter") && n_entries > n_empty;
+    if (grown == NULL)
+        return;
+    ns->old_tables = grown;
+    grown[ns->n_old_tables++] = (struct rn_old_table){ (uint8_t)blob->kind, blob->bytes };
 }
 
 static void put_name(struct legacy *g, struct rn_view info)
@@ -342,11 +281,8 @@ void rn_portfwd_legacy(struct rn_load *l, const struct rn_fact_blob *blob)
 
     if (info.len < sizeof(struct ipt_getinfo))
         return;
-    if (is_filter(info)) {
-        blob->netns->has_old_filters = true;
-        return;
-    }
-    g.at = blob->kind == RN_FAMILY_V4 ? &layouts[0] : &layouts[1];
+    keep_table(l, blob);
+    g.at = rn_xt_layout_of((uint8_t)blob->kind);
     g.table = rn_view_of(blob->bytes.ptr + info.len, blob->bytes.len - info.len);
     put_name(&g, info);
     for (size_t i = 0; i < RN_ARRAY_LEN(hooks); i++) {

@@ -94,12 +94,6 @@ static bool may_rewrite(const struct rn_nft_chain *c)
            c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_INGRESS;
 }
 
-static bool may_stop(const struct rn_nft_chain *c)
-{
-    return c->id.family == NFPROTO_IPV4 || c->id.family == NFPROTO_IPV6 ||
-           c->id.family == NFPROTO_INET;
-}
-
 static void watch_chain(struct rn_view message, void *arg)
 {
     struct nft *f = arg;
@@ -107,7 +101,7 @@ static void watch_chain(struct rn_view message, void *arg)
 
     if (rn_nft_chain_parse(message, &c) < 0 || !c.is_base)
         return;
-    if (!may_rewrite(&c) && !(f->v->b->options.wants_filters && may_stop(&c)))
+    if (!may_rewrite(&c) && !f->v->b->options.wants_filters)
         return;
     if (!has_table(&f->tables, &c.id))
         keep(&f->tables, &c.id);
@@ -286,8 +280,8 @@ static void read_xt_table(struct rn_visit *v, const struct xt *x, const char *ta
 
 void rn_visit_xtables(struct rn_visit *v)
 {
-    static const char *const tables[] = { "nat", "mangle", "filter" };
-    size_t n_wanted = RN_ARRAY_LEN(tables) - (v->b->options.wants_filters ? 0 : 1);
+    static const char *const tables[] = { "nat", "mangle", "filter", "raw", "security" };
+    size_t n_wanted = v->b->options.wants_filters ? RN_ARRAY_LEN(tables) : 2;
     static const struct xt families[] = {
         { "ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES },
         { "ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES },

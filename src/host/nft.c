@@ -1,5 +1,7 @@
 #include "host/nft.h"
 
+#include "host/proc.h"
+
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -55,11 +57,34 @@ int rn_nft_chain_parse(struct rn_view payload, struct rn_nft_chain *ret)
         rn_nlattr_table(tb[NFTA_CHAIN_HOOK], hook, NFTA_HOOK_MAX);
         c.hook = rn_nl_be32(hook[NFTA_HOOK_HOOKNUM]);
         c.priority = (int32_t)rn_nl_be32(hook[NFTA_HOOK_PRIORITY]);
+        c.dev = rn_nl_str(hook[NFTA_HOOK_DEV]);
+        c.devs = hook[NFTA_HOOK_DEVS];
         c.is_drop_policy =
             rn_nl_has(tb[NFTA_CHAIN_POLICY]) && rn_nl_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP;
     }
     *ret = c;
     return RN_OK;
+}
+
+/* Since Linux 6.16 also what all names begin with; older headers lack its number. */
+#define DEVICE_PREFIX 2u
+
+bool rn_nft_chain_has_device(const struct rn_nft_chain *chain, const char *name)
+{
+    struct rn_view rest = chain->devs;
+    struct rn_nlattr a;
+
+    if (chain->dev.len != 0 && rn_view_is(chain->dev, name))
+        return true;
+    while (rn_nlattr_next(&rest, &a)) {
+        struct rn_view wanted = rn_nl_str(a.value);
+
+        if (a.type == DEVICE_PREFIX
+                ? strlen(name) >= wanted.len && memcmp(name, wanted.ptr, wanted.len) == 0
+                : rn_view_is(wanted, name))
+            return true;
+    }
+    return false;
 }
 
 int rn_nft_rule_parse(struct rn_view payload, struct rn_nft_rule *ret)

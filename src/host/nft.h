@@ -22,6 +22,8 @@ struct rn_nft_chain {
     int32_t priority;
     bool is_base;
     bool is_drop_policy; /* what no rule decides on is dropped */
+    struct rn_view dev;  /* of a chain at devices: its only one */
+    struct rn_view devs; /* or the list of them, see rn_nft_chain_has_device() */
 };
 
 struct rn_nft_rule {
@@ -50,6 +52,8 @@ struct rn_nft_elem {
 
 /* @payload starts with the nfgenmsg. Errors: MALFORMED. */
 RN_MUST_USE int rn_nft_chain_parse(struct rn_view payload, struct rn_nft_chain *ret);
+/* Whether a chain of the family netdev, or at ingress, hooks into the device @name. */
+bool rn_nft_chain_has_device(const struct rn_nft_chain *chain, const char *name);
 RN_MUST_USE int rn_nft_rule_parse(struct rn_view payload, struct rn_nft_rule *ret);
 RN_MUST_USE int rn_nft_set_parse(struct rn_view payload, struct rn_nft_set *ret);
 /* The set's name, and in @ret_elems the list for rn_nft_elem_next(). */

@@ -1,10 +1,5 @@
 #!/usr/bin/env python3
-"""`runnel map` as its users meet it: forms, filters, ways, saved pictures, errors and exit statuses.
-
-    client                      router                         server
-    eth0 10.1.0.2/24  =======   c0 10.1.0.1/24                 listens 80/tcp
-    default via 10.1.0.1        br0 10.2.0.1/24 - s0  =======  eth0 10.2.0.2/24, default via 10.2.0.1
-"""
+"""`runnel map` as its users meet it: forms, filters, ways, saved pictures, errors and exit statuses."""
 import fcntl
 import json
 import os
@@ -15,48 +10,7 @@ import sys
 import termios
 
 import rig
-
-HTTP = "import socket, time; s = socket.create_server(('', 80)); time.sleep(100)"
-
-
-def build():
-    client, router, server = rig.Net("client"), rig.Net("router"), rig.Net("server")
-    rig.veth(client, "eth0", "10.1.0.2/24", router, "c0", "10.1.0.1/24")
-    rig.veth(server, "eth0", "10.2.0.2/24", router, "s0", [])
-    for command in ["link add br0 type bridge", "link set s0 master br0", "link set br0 up", "addr add 10.2.0.1/24 dev br0"]:
-        router.ip(command)
-    router.run("sysctl -qw net.ipv4.ip_forward=1").ok()
-    client.ip("route add default via 10.1.0.1")
-    server.ip("route add default via 10.2.0.1")
-    server.start([sys.executable, "-c", HTTP])
-    server.wait_listening(80)
-    return client, router, server
-
-
-def pid(net):
-    return str(net.holder.pid)
-
-
-def way(*arguments):
-    """A way as JSON, which must be as its schema says, and say no more."""
-    document = json.loads(map_("--json", "path", *arguments).out)
-    try:
-        import jsonschema
-    except ImportError:
-        return document
-    schema = json.loads((rig.ROOT / "share/runnel.path-1.schema.json").read_text())
-    schema["additionalProperties"] = schema["properties"]["steps"]["items"]["additionalProperties"] = False
-    jsonschema.Draft202012Validator(schema).validate(document)
-    return document
-
-
-def can_connect(net, addr, port):
-    code = f"import socket; socket.create_connection(('{addr}', {port}), 2)"
-    return net.run([sys.executable, "-c", code]).status == 0
-
-
-def map_(*arguments, **options):
-    return rig.run(rig.runnel("map", *arguments), **options)
+from map_rig import build, map_, pid, way
 
 
 @rig.test
@@ -94,84 +48,6 @@ def the_first_table_that_answers_decides_as_it_does_for_the_kernel():
     assert told.status == 1 and "is unreachable" in told.out, told.out
     kernel = router.run("ip route get 10.2.0.2 from 10.1.0.2 iif c0")
     assert kernel.status != 0 and "No route to host" in kernel.err, kernel.out + kernel.err
-
-
-# (where, rules of nft in a table of the family inet, whether a connection passes, what is told)
-FILTERS = [
-    ("router", "type filter hook forward priority 0; policy drop;", [], "dropped by the policy of inet f c"),
-    ("router", "type filter hook forward priority 0; policy drop;", ["tcp dport 80 accept", "ct state established accept"], None),
-    ("router", "type filter hook forward priority 0; policy drop;", ["tcp dport { 22, 81-90 } accept"], "dropped by the policy"),
-    ("router", "type filter hook forward priority 0;", ["iifname c0 oifname br0 ip daddr 10.2.0.0/24 reject"],
-     "dropped by inet f c handle"),
-    ("router", "type filter hook forward priority 0; policy drop;", ["ct state vmap { established : accept, new : jump d }"], None),
-    ("router", "type filter hook forward priority 0; policy drop;", ["ct state established,related accept", "ip saddr 10.1.0.2 accept"],
-     None),
-    ("router", "type filter hook prerouting priority -300;", ["ip saddr 10.1.0.2 tcp dport 80 drop"], "dropped by inet f c"),
-    ("router", "type filter hook postrouting priority 0;", ["oifname != br0 accept", "ip daddr 10.2.0.2 drop"], "dropped by inet f c"),
-    ("router", "type filter hook input priority 0; policy drop;", [], None),
-    ("client", "type filter hook output priority 0;", ["meta l4proto tcp th dport 80 goto d", "drop"], "dropped by inet f d"),
-    ("client", "type filter hook output priority 0;", ["meta mark 7 drop", "oifname lo drop"], None),
-    ("server", "type filter hook input priority 0; policy drop;", ["iifname eth0 tcp dport 80 ip saddr 10.1.0.0/24 accept"], None),
-    ("server", "type filter hook input priority 0; policy drop;", ["iifname lo accept"], "dropped by the policy of inet f c"),
-]
-
-
-@rig.test(seconds=120)
-def filters_are_told_as_the_kernel_obeys_them():
-    rig.need("nft")
-    nets = dict(zip(("client", "router", "server"), build()))
-    rules = rig.workdir() / "filter.nft"
-    for where, head, lines, why in FILTERS:
-        last = "accept" if where == "router" else "drop"
-        body = "".join(f"    {line}\n" for line in lines)
-        rules.write_text(f"table inet f {{\n  chain d {{\n    {last}\n  }}\n  chain c {{\n    {head}\n{body}  }}\n}}\n")
-        nets[where].run(["nft", "-f", rules]).ok()
-
-        told = way(pid(nets["client"]), "10.2.0.2:80")
-
-        assert told["reached"] == can_connect(nets["client"], "10.2.0.2", 80) == (why is None), (where, lines, told)
-        assert why is None or told["why"].startswith(why), (where, lines, told)
-        assert told["filters_asked"]
-        nets[where].run("nft delete table inet f").ok()
-
-
-@rig.test
-def what_a_filter_asks_and_nobody_knows_is_not_guessed():
-    rig.need("nft")
-    client, router, _ = build()
-    router.run("nft add table ip f").ok()
-    router.run(["nft", "add chain ip f c { type filter hook forward priority 0 ; }"]).ok()
-    router.run("nft add rule ip f c tcp sport 1000-2000 drop").ok()
-
-    told = way(pid(client), "10.2.0.2:80")
-    router.run("nft add rule ip f c tcp dport 80 drop").ok()
-    sure = way(pid(client), "10.2.0.2:80")
-    without_port = way(pid(client), "10.2.0.2")
-
-    assert not told["reached"] and told["why"].startswith("cannot tell: ip f c handle"), told
-    assert sure["why"].startswith("dropped by ip f c handle"), sure
-    assert without_port["reached"] and not without_port["filters_asked"], without_port
-
-
-@rig.test
-def filters_of_both_iptables_count_and_so_does_forwarding():
-    rig.need("iptables-nft")
-    client, router, server = build()
-    for rule in ("-P FORWARD DROP", "-N WEB", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-                 "-A FORWARD -i c0 ! -o c0 -j WEB", "-A WEB -p tcp -m multiport --dports 80,443 -j ACCEPT"):
-        router.run(f"iptables-nft {rule}").ok()
-
-    assert way(pid(client), "10.2.0.2:80")["reached"] and can_connect(client, "10.2.0.2", 80)
-    router.run("iptables-nft -F WEB").ok()
-    stopped = way(pid(client), "10.2.0.2:80")
-    assert stopped["why"] == "dropped by the policy of ip filter FORWARD" and not can_connect(client, "10.2.0.2", 80), stopped
-    router.run("iptables-nft -P FORWARD ACCEPT").ok()
-    router.run("sysctl -qw net.ipv4.ip_forward=0").ok()
-    stopped = way(pid(client), "10.2.0.2:80")
-    assert "net.ipv4.ip_forward is 0" in stopped["why"] and not can_connect(client, "10.2.0.2", 80), stopped
-    router.run("sysctl -qw net.ipv4.ip_forward=1").ok()
-    if server.run("iptables-legacy -A INPUT -p tcp --dport 80 -j DROP").status == 0:
-        assert way(pid(client), "10.2.0.2:80")["why"].startswith("cannot tell: rules of iptables-legacy")
 
 
 @rig.test

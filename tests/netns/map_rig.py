@@ -82,3 +82,55 @@ def dns_of(seen, pid):
             if tenant["pid"] == pid:
                 return tenant["dns"]
     raise AssertionError(f"no tenant {pid}")
+
+
+# ---- ways ----
+
+HTTP = """import socket, time
+s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)
+time.sleep(300)"""
+
+
+def build():
+    """
+    client                      router                         server
+    eth0 10.1.0.2/24  =======   c0 10.1.0.1/24                 listens 80/tcp
+    default via 10.1.0.1        br0 10.2.0.1/24 - s0  =======  eth0 10.2.0.2/24, default via 10.2.0.1
+    """
+    client, router, server = rig.Net("client"), rig.Net("router"), rig.Net("server")
+    rig.veth(client, "eth0", "10.1.0.2/24", router, "c0", "10.1.0.1/24")
+    rig.veth(server, "eth0", "10.2.0.2/24", router, "s0", [])
+    for command in ["link add br0 type bridge", "link set s0 master br0", "link set br0 up", "addr add 10.2.0.1/24 dev br0"]:
+        router.ip(command)
+    router.run("sysctl -qw net.ipv4.ip_forward=1").ok()
+    client.ip("route add default via 10.1.0.1")
+    server.ip("route add default via 10.2.0.1")
+    server.start([sys.executable, "-c", HTTP])
+    server.wait_listening(80)
+    return client, router, server
+
+
+def pid(net):
+    return str(net.holder.pid)
+
+
+def way(*arguments):
+    """A way as JSON, which must be as its schema says, and say no more."""
+    document = json.loads(map_("--json", "path", *arguments).out)
+    try:
+        import jsonschema
+    except ImportError:
+        return document
+    schema = json.loads((rig.ROOT / "share/runnel.path-1.schema.json").read_text())
+    schema["additionalProperties"] = schema["properties"]["steps"]["items"]["additionalProperties"] = False
+    jsonschema.Draft202012Validator(schema).validate(document)
+    return document
+
+
+def can_connect(net, addr, port, seconds=2):
+    code = f"import socket; socket.create_connection(('{addr}', {port}), {seconds})"
+    return net.run([sys.executable, "-c", code]).status == 0
+
+
+def map_(*arguments, **options):
+    return rig.run(rig.runnel("map", *arguments), **options)
