@@ -85,9 +85,9 @@ static int init(struct rn_broker *b, int out_fd)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    b->progress =
-        mmap(NULL, sizeof(*b->progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (b->progress == MAP_FAILED)
+    b->watch =
+        mmap(NULL, sizeof(*b->watch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (b->watch == MAP_FAILED)
         return rn_err_from_errno(errno);
     b->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (b->proc_fd < 0 || fstatat(b->proc_fd, "self/ns/net", &st, 0) < 0)
@@ -110,8 +110,8 @@ static void fini(struct rn_broker *b)
     if (b->proc_fd >= 0)
         close(b->proc_fd);
     rn_freezer_fini(&b->freezer);
-    if (b->progress != NULL && b->progress != MAP_FAILED)
-        munmap(b->progress, sizeof(*b->progress));
+    if (b->watch != NULL && b->watch != MAP_FAILED)
+        munmap(b->watch, sizeof(*b->watch));
     rn_known_socks_fini(b);
     rn_far_links_fini(b);
     rn_dump_writer_fini(&b->out);

@@ -81,7 +81,7 @@ struct rn_far_link {
 #define RN_FAR_LINKS_MAX 262144u
 
 struct rn_far_table {
-    uint32_t n;
+    _Atomic uint32_t n;
     uint32_t n_asked;
     bool is_full;
     struct rn_far_link links[RN_FAR_LINKS_MAX];
@@ -92,12 +92,27 @@ struct rn_far_links { /* of one namespace, by number and index */
     size_t n;
 };
 
-/* Shared between a supervisor and its child. */
+/* Shared between a supervisor and one child. */
 struct rn_progress {
     _Atomic uint32_t item;  /* that is being done */
     _Atomic uint32_t done;  /* all before it are written out */
+    _Atomic uint32_t end;   /* of the items it has taken */
     _Atomic uint32_t beat;  /* grows with every datagram, so that large is not taken for stuck */
     _Atomic uint32_t state; /* enum rn_progress_state */
+};
+
+#define RN_LANES 2u /* children that work at once, at most */
+
+/* Shared between a supervisor and all its children. */
+struct rn_watch {
+    _Atomic uint32_t next; /* item that nobody has taken */
+    struct rn_progress lanes[RN_LANES];
+};
+
+/* What only one child does at a time. */
+enum rn_turn {
+    RN_TURN_WRITE, /* into the dump: may take as long as its reader likes */
+    RN_TURN_LINKS, /* into the table of far links */
 };
 
 struct rn_broker_options {
@@ -109,7 +124,9 @@ struct rn_broker {
     struct rn_broker_options options;
     struct rn_arena arena;
     struct rn_dump_writer out;
-    struct rn_progress *progress; /* shared memory */
+    struct rn_watch *watch;       /* shared memory */
+    struct rn_progress *progress; /* of the child that we are, in .watch */
+    int turn_fd;                  /* locks of whose turn it is; 0 or less: nobody else is there */
     int64_t started_ms;
     bool has_nft;      /* asking for nf_tables loads no module */
     bool counts_mptcp; /* /proc/net/protocols does: Linux 6.2 */
@@ -130,11 +147,14 @@ struct rn_broker {
     size_t n_processes;
     struct rn_found_sock *socks;
     size_t n_socks;
-    uint32_t *known_socks; /* shared memory, see known_socks.c */
+    _Atomic uint32_t *known_socks; /* shared memory, see known_socks.c */
     size_t n_known_slots;
     struct rn_far_table *far; /* shared memory, see far_links.c; NULL: there was none to have */
-    uint32_t n_ns_refused;    /* processes whose namespaces could not be read */
-    uint32_t n_fds_refused;   /* ... whose descriptors could not be read */
+    struct rn_far_link *met;  /* by the visit under way, not yet in .far */
+    uint32_t n_met;
+    uint32_t n_met_max;
+    uint32_t n_ns_refused;  /* processes whose namespaces could not be read */
+    uint32_t n_fds_refused; /* ... whose descriptors could not be read */
 };
 
 /* Runs a whole scan, writing the stream into @out_fd (borrows). Call it in a process made for it. */
@@ -162,13 +182,14 @@ void rn_known_socks_fini(struct rn_broker *b);
 void rn_known_socks_add(struct rn_broker *b, uint32_t ino);
 bool rn_known_socks_has(const struct rn_broker *b, uint64_t ino);
 
-/* Links that lead elsewhere, as visits meet them. */
+/* Links that lead elsewhere. Those that a visit meets are its own until it shares them. */
 void rn_far_links_init(struct rn_broker *b);
 void rn_far_links_fini(struct rn_broker *b);
 void rn_far_links_add(struct rn_broker *b, const struct rn_far_link *link);
-/* How many there are; going back to an earlier count forgets what came later. */
+/* How many are met; going back to an earlier count forgets what came later. */
 uint32_t rn_far_links_count(const struct rn_broker *b);
 void rn_far_links_rewind(struct rn_broker *b, uint32_t count);
+void rn_far_links_share(struct rn_broker *b);
 /* By namespace, number, index: from then on rn_far_links_of() finds them. */
 void rn_far_links_sort(struct rn_broker *b);
 struct rn_far_links rn_far_links_of(const struct rn_broker *b, uint32_t seq);
@@ -185,7 +206,7 @@ RN_MUST_USE int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const ch
 /* Whether nf_tables may be asked without changing the machine. */
 bool rn_nft_is_present(struct rn_broker *b);
 
-/* Runs @fn(b, i) for i in [first, end) in a child. An item that makes no progress for @stuck_ms, or dies, is reported
+/* Runs @fn(b, i) for i in [first, end) in a child, or in two that take turns where .may_be_split. An item that makes no progress for @stuck_ms, or dies, is reported
  * to @on_lost in its place by a new child, which goes on behind it. Items write into b->out; each is written out whole or
  * not at all, so those that were not yet written when a child was lost are done again. */
 struct rn_supervised {
@@ -193,6 +214,7 @@ struct rn_supervised {
     void (*on_lost)(struct rn_broker *b, size_t i, bool is_stuck);
     size_t first, end;
     int stuck_ms;
+    bool may_be_split; /* items need not follow each other */
 };
 void rn_supervise(struct rn_broker *b, const struct rn_supervised *job);
 /* Waits for the end of the child @pid and reaps it. One that @is_killed and does not die, since a file system of somebody's
@@ -202,6 +224,9 @@ void rn_reap(pid_t pid, int pidfd, bool is_killed, int *ret_status);
 void rn_progress_beat(struct rn_broker *b);
 /* Writes what the items have gathered so far. */
 void rn_progress_flush(struct rn_broker *b);
+/* Whoever dies in its turn ends it. */
+void rn_take_turn(struct rn_broker *b, enum rn_turn what);
+void rn_end_turn(struct rn_broker *b, enum rn_turn what);
 
 /* Runs @fn(arg) in a child that shares memory and descriptors, but not namespaces, root and directory; returns what
  * @fn returned. Signals aside, nothing @fn does to its own process outlives it. */

@@ -1,5 +1,5 @@
 /* Inodes of the sockets that visited namespaces listed: what is in no list may live in a namespace nobody found. Shared
- * memory, since visits are made by children; one writes at a time. */
+ * memory, since visits are made by children. */
 #include "discovery/broker.h"
 
 #include <sys/mman.h>
@@ -27,14 +27,15 @@ void rn_known_socks_fini(struct rn_broker *b)
 }
 
 /* The inode's slot, or the free one where it would be; NULL when all tried are others'. */
-static uint32_t *slot_of(const struct rn_broker *b, uint32_t ino)
+static _Atomic uint32_t *slot_of(const struct rn_broker *b, uint32_t ino)
 {
     size_t i = (size_t)(ino * 0x9e3779b1u) & (b->n_known_slots - 1);
 
     for (size_t tries = 0; tries < 64; tries++) {
-        uint32_t *slot = &b->known_socks[(i + tries) & (b->n_known_slots - 1)];
+        _Atomic uint32_t *slot = &b->known_socks[(i + tries) & (b->n_known_slots - 1)];
+        uint32_t has = atomic_load(slot);
 
-        if (*slot == 0 || *slot == ino)
+        if (has == 0 || has == ino)
             return slot;
     }
     return NULL;
@@ -42,16 +43,21 @@ static uint32_t *slot_of(const struct rn_broker *b, uint32_t ino)
 
 void rn_known_socks_add(struct rn_broker *b, uint32_t ino)
 {
-    uint32_t *slot = b->known_socks != NULL && ino != 0 ? slot_of(b, ino) : NULL;
+    uint32_t free_slot = 0;
+    _Atomic uint32_t *slot = b->known_socks != NULL && ino != 0 ? slot_of(b, ino) : NULL;
 
-    if (slot != NULL)
-        *slot = ino;
+    /* Another child may just have taken it. */
+    while (slot != NULL && !atomic_compare_exchange_strong(slot, &free_slot, ino) &&
+           free_slot != ino) {
+        free_slot = 0;
+        slot = slot_of(b, ino);
+    }
 }
 
 bool rn_known_socks_has(const struct rn_broker *b, uint64_t ino)
 {
-    const uint32_t *slot =
+    _Atomic uint32_t *slot =
         b->known_socks != NULL && ino != 0 && ino <= UINT32_MAX ? slot_of(b, (uint32_t)ino) : NULL;
 
-    return slot != NULL && *slot == (uint32_t)ino;
+    return slot != NULL && atomic_load(slot) == (uint32_t)ino;
 }

@@ -278,9 +278,11 @@ static void on_lost(struct rn_broker *b, size_t i, bool is_stuck)
 
 void rn_read_files(struct rn_broker *b)
 {
-    struct rn_supervised job = {
-        .item = item, .on_lost = on_lost, .end = b->n_processes, .stuck_ms = RN_BROKER_STUCK_MS
-    };
+    struct rn_supervised job = { .item = item,
+                                 .on_lost = on_lost,
+                                 .end = b->n_processes,
+                                 .stuck_ms = RN_BROKER_STUCK_MS,
+                                 .may_be_split = true };
 
     rn_supervise(b, &job);
 }

@@ -10,12 +10,12 @@
 #define PROBES_MAX 16u /* many pairs may look the same */
 #define ASKS_MAX   2u
 
-/* Halves met so far whose other one was not, by both indices. Lives in the child that visits; the next one, should it
- * be lost, starts without. */
+/* Halves that anybody met so far whose other one was not, by both indices. Each child that visits has its own. */
 static struct {
     uint32_t *slots; /* index into the table of far links, + 1 */
     size_t n_slots;
     size_t n;
+    uint32_t n_seen; /* of the table */
 } waiting;
 
 /* The namespace asked about last: most often the hub of all. One is held open at a time. */
@@ -61,11 +61,19 @@ static bool grow(const struct rn_far_table *far)
     return true;
 }
 
-static void keep_waiting(const struct rn_far_table *far, uint32_t i)
+/* Takes in what was shared since. */
+static void catch_up(const struct rn_far_table *far)
 {
-    if (waiting.n * 2 >= waiting.n_slots && !grow(far))
-        return;
-    put(far, i);
+    uint32_t n = atomic_load(&far->n);
+
+    for (uint32_t i = waiting.n_seen; i < n; i++) {
+        if (!far->links[i].is_pair || far->links[i].target != 0)
+            continue;
+        if (waiting.n * 2 >= waiting.n_slots && !grow(far))
+            return;
+        put(far, i);
+    }
+    waiting.n_seen = n;
 }
 
 static int open_held(struct rn_broker *b, uint32_t seq)
@@ -110,16 +118,16 @@ static void find_other_half(struct rn_visit *v, struct rn_far_link *l)
     }
 }
 
-void rn_visit_halves(struct rn_visit *v, uint32_t first)
+void rn_visit_halves(struct rn_visit *v)
 {
-    struct rn_far_table *far = v->b->far;
+    struct rn_broker *b = v->b;
 
-    for (uint32_t i = first; i < rn_far_links_count(v->b); i++) {
-        if (far->links[i].is_pair)
-            find_other_half(v, &far->links[i]);
+    if (b->n_met == 0)
+        return;
+    catch_up(b->far);
+    for (uint32_t i = 0; i < b->n_met; i++) {
+        if (b->met[i].is_pair)
+            find_other_half(v, &b->met[i]);
     }
-    for (uint32_t i = first; i < rn_far_links_count(v->b); i++) {
-        if (far->links[i].is_pair && far->links[i].target == 0)
-            keep_waiting(far, i);
-    }
+    rn_far_links_share(b);
 }

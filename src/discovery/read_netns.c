@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define FIRST_VISITS 16u
+
 /* ---- asking ---- */
 
 struct copy {
@@ -268,7 +270,6 @@ static void tell_forwarding(struct rn_visit *v)
 /* Inside the namespace. */
 static void read_inside(struct rn_visit *v, const struct owner *o)
 {
-    uint32_t n_far = rn_far_links_count(v->b);
     int err = rn_nl_open(&v->route, NETLINK_ROUTE);
 
     if (err < 0) {
@@ -278,7 +279,7 @@ static void read_inside(struct rn_visit *v, const struct owner *o)
     v->n_own_socks = 1;
     tell_visit(v, o);
     rn_visit_links(v);
-    rn_visit_halves(v, n_far);
+    rn_visit_halves(v);
     if (v->seq == 0)
         rn_visit_nsids(v);
     if (v->n_wireguards != 0)
@@ -373,13 +374,20 @@ static void on_lost(struct rn_broker *b, size_t i, bool is_stuck)
                                                          : "the visit died" });
 }
 
+/* The first are visited by one child: among them is most often the hub that all others hang on. Its links, of which
+ * there are the most, are read under a lock of the whole machine's, for which a second child would only wait; and once
+ * it is known, the others settle their links in passing. */
 void rn_read_all_netns(struct rn_broker *b, size_t first)
 {
     struct rn_supervised job = { .item = visit_item,
                                  .on_lost = on_lost,
                                  .first = first,
-                                 .end = b->n_netns,
+                                 .end = rn_min_size(first + FIRST_VISITS, b->n_netns),
                                  .stuck_ms = RN_BROKER_STUCK_MS };
 
+    rn_supervise(b, &job);
+    job.first = job.end;
+    job.end = b->n_netns;
+    job.may_be_split = true;
     rn_supervise(b, &job);
 }

@@ -32,8 +32,8 @@ void rn_visit_note(struct rn_visit *v, const char *what, int err, const char *ne
 void rn_visit_links(struct rn_visit *v);
 /* Numbers that this namespace gave others, also where no link uses them. */
 void rn_visit_nsids(struct rn_visit *v);
-/* Which namespaces are behind this one's halves of pairs, the far links from @first on, as far as that shows yet. */
-void rn_visit_halves(struct rn_visit *v, uint32_t first);
+/* Which namespaces are behind this one's halves of pairs, as far as that shows yet. Shares its far links. */
+void rn_visit_halves(struct rn_visit *v);
 /* The number that the namespace @nl lives in gave that of @ns_fd; negative: none. */
 int32_t rn_nsid_ask(struct rn_nl *nl, int ns_fd);
 void rn_visit_wireguards(struct rn_visit *v);

@@ -389,6 +389,7 @@ void rn_visit_nsids(struct rn_visit *v)
 
     rn_nl_msg_begin(&msg, RTM_GETNSID, 0, sizeof(struct rtgenmsg));
     err = rn_nl_dump(&v->route, &msg, &sink);
+    rn_far_links_share(v->b);
     if (err < 0)
         rn_visit_note(v, "nsids", err, NULL);
 }

@@ -185,6 +185,17 @@ static void read_file(struct rn_load *l, struct rn_map_dns *dns, const struct rn
 }
 
 /* Files lie in the order of pids, one process's side by side. */
+/* Two children tell of files at once: whose come first is chance. */
+static int cmp_file(const void *pa, const void *pb)
+{
+    const struct rn_fact_blob *a = pa;
+    const struct rn_fact_blob *b = pb;
+
+    if (a->pid != b->pid)
+        return a->pid > b->pid ? 1 : -1;
+    return (a->table > b->table) - (a->table < b->table);
+}
+
 static size_t first_file(const struct rn_load *l, uint32_t pid)
 {
     size_t lo = 0;
@@ -306,6 +317,8 @@ void rn_resolv(struct rn_load *l)
 {
     const struct uts_list uts = list_uts(l);
 
+    if (l->n_files != 0)
+        qsort(l->files, l->n_files, sizeof(*l->files), cmp_file);
     for (size_t i = 0; i < l->map->n_netns; i++) {
         struct rn_map_netns *ns = l->map->netns[i];
 

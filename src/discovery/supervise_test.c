@@ -26,14 +26,14 @@ static void setup(struct rig *r)
     *r = (struct rig){ 0 };
     assert_int_equal(pipe2(r->ends, O_CLOEXEC | O_NONBLOCK), 0);
     assert_int_equal(rn_dump_writer_init(&r->b.out, r->ends[1]), RN_OK);
-    r->b.progress = mmap(NULL, sizeof(*r->b.progress), PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(r->b.progress != MAP_FAILED);
+    r->b.watch =
+        mmap(NULL, sizeof(*r->b.watch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(r->b.watch != MAP_FAILED);
 }
 
 static void teardown(struct rig *r)
 {
-    munmap(r->b.progress, sizeof(*r->b.progress));
+    munmap(r->b.watch, sizeof(*r->b.watch));
     rn_dump_writer_fini(&r->b.out);
     close(r->ends[0]);
     close(r->ends[1]);
@@ -133,6 +133,32 @@ static void test_items_not_yet_written_when_a_child_dies_are_done_again_once(voi
     teardown(&r);
 }
 
+static void test_two_children_do_each_item_once_whichever_of_them_is_lost(void **state)
+{
+    enum { N_MANY = 64 };
+    uint8_t n_told[256] = { 0 };
+    uint8_t got[2 * N_MANY];
+    struct rig r;
+    ssize_t n;
+
+    (void)state;
+    setup(&r);
+    rn_supervise(&r.b, &(struct rn_supervised){ .item = item,
+                                                .on_lost = on_lost,
+                                                .end = N_MANY,
+                                                .stuck_ms = STUCK_MS,
+                                                .may_be_split = true });
+    n = read(r.ends[0], got, sizeof(got));
+    assert_int_equal(n, N_MANY);
+    for (ssize_t i = 0; i < n; i++)
+        n_told[got[i]]++;
+    for (size_t i = 0; i < N_MANY; i++)
+        assert_int_equal(n_told[i], i != ITEM_HANGS && i != ITEM_DIES);
+    assert_int_equal(n_told[0x80 | ITEM_HANGS], 1);
+    assert_int_equal(n_told[0x40 | ITEM_DIES], 1);
+    teardown(&r);
+}
+
 static void test_it_ends_when_nobody_reads(void **state)
 {
     struct rig r;
@@ -143,7 +169,7 @@ static void test_it_ends_when_nobody_reads(void **state)
     signal(SIGPIPE, SIG_IGN);
     rn_supervise(&r.b, &(struct rn_supervised){
                            .item = item, .on_lost = on_lost, .end = 2, .stuck_ms = STUCK_MS });
-    assert_int_equal(atomic_load(&r.b.progress->done), 0);
+    assert_int_equal(atomic_load(&r.b.watch->lanes[0].done), 0);
     r.ends[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     teardown(&r);
 }
@@ -153,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_hanging_item_and_a_dying_one_are_reported_and_the_others_done),
         cmocka_unit_test(test_items_not_yet_written_when_a_child_dies_are_done_again_once),
+        cmocka_unit_test(test_two_children_do_each_item_once_whichever_of_them_is_lost),
         cmocka_unit_test(test_it_ends_when_nobody_reads),
         cmocka_unit_test(test_what_was_buffered_before_comes_first_and_once),
         cmocka_unit_test(test_what_runs_aside_shares_memory_and_descriptors),

@@ -51,6 +51,25 @@ def a_number_that_no_link_uses_is_known_in_the_own_namespace():
     assert [n["netns"] for n in seen.net(a)["nsids"]] == [seen.net(b)["id"]], seen.net(a)["nsids"]
 
 
+@rig.test
+def of_many_networks_on_hubs_found_before_and_after_them_each_is_joined_and_told():
+    first = rig.Net("first")
+    leaves = [rig.Net(f"n{i}") for i in range(48)]  # enough for two children to read them
+    last = rig.Net("last")
+    for i, leaf in enumerate(leaves):
+        first.ip(f"link add f{i} type veth peer name e0 netns {leaf.holder.pid}")
+        first.ip(f"link add g{i} type veth peer name e1 netns {leaf.holder.pid}")
+        last.ip(f"link add l{i} type veth peer name e2 netns {leaf.holder.pid}")
+    seen = Map()
+    for i, leaf in enumerate(leaves):
+        for hub, there, here in ((first, f"f{i}", "e0"), (first, f"g{i}", "e1"), (last, f"l{i}", "e2")):
+            assert seen.points_to(seen.link(hub, there)["peer"], leaf, here), (there, here)
+            assert seen.points_to(seen.link(leaf, here)["peer"], hub, there), (there, here)
+        tenant, = seen.net(leaf)["tenants"]
+        assert tenant["dns"] == seen.net(first)["tenants"][0]["dns"], i
+    assert not seen.unreadable("nsids")
+
+
 # S2, S3, S4 -------------------------------------------------------------------------------------------------------
 
 @rig.test
