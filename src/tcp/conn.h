@@ -389,7 +389,8 @@ void rn_tcp_timers_syn_was_sent(struct rn_tcp *conn, int64_t sent_ns);
 void rn_tcp_timers_data_sent(struct rn_tcp *conn);
 void rn_tcp_timers_data_acked(struct rn_tcp *conn); /* some or all; re-arms or stops RTO and TLP */
 void rn_tcp_timers_window_closed(struct rn_tcp *conn); /* persist */
-void rn_tcp_timers_ack_owed(struct rn_tcp *conn);      /* delayed ACK */
+/* Delayed ACK: sent within this time; one that is owed already keeps its own. */
+void rn_tcp_timers_ack_owed(struct rn_tcp *conn, int64_t within_ns);
 void rn_tcp_timers_ack_sent(struct rn_tcp *conn);
 void rn_tcp_timers_segment_received(struct rn_tcp *conn); /* keepalive restarts lazily */
 void rn_tcp_timers_keepalive_changed(struct rn_tcp *conn);

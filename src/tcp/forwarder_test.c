@@ -93,6 +93,73 @@ static void test_an_accepted_request_carries_a_connection_as_that_address(void *
     tcp_fixture_fini(&f);
 }
 
+static struct rn_sock *forwarded(struct tcp_fixture *f, struct gate *gate)
+{
+    struct rn_sock *sock;
+
+    fix_peer(f, "S 0:0(0) win 65535 <mss 1460>");
+    assert_int_equal(rn_tcp_request_accept(gate->req, &sock), 0);
+    fix_turn(f);
+    fix_peer(f, ". 1:1(0) ack 1");
+    fix_ignore(f);
+    return sock;
+}
+
+static void test_the_first_acks_of_a_forwarded_connection_ride_on_its_answers(void **state)
+{
+    struct tcp_fixture f;
+    struct gate gate;
+    struct rn_tcp_forwarder *fwd;
+    struct rn_sock *sock;
+
+    (void)state;
+    fwd = start(&f, &gate, 4);
+    sock = forwarded(&f, &gate);
+
+    fix_peer(&f, "P. 1:101(100) ack 1");
+    fix_pass(&f, 1);
+    fix_silent(&f);
+    fix_writes(&f, sock, 10);
+    fix_we(&f, "P. 1:11(10) ack 101");
+    fix_peer(&f, "F. 101:101(0) ack 11");
+    fix_pass(&f, 1);
+    fix_silent(&f);
+    assert_int_equal(rn_sock_shutdown(sock, RN_SHUT_WRITE), 0);
+    fix_turn(&f);
+    fix_we(&f, "F. 11:11(0) ack 102");
+
+    rn_sock_abort(sock);
+    rn_tcp_forwarder_free(fwd);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
+static void test_without_an_answer_a_forwarded_connection_acks_soon(void **state)
+{
+    struct tcp_fixture f;
+    struct gate gate;
+    struct rn_tcp_forwarder *fwd;
+    struct rn_sock *sock;
+
+    (void)state;
+    fwd = start(&f, &gate, 4);
+    sock = forwarded(&f, &gate);
+
+    fix_peer(&f, "P. 1:101(100) ack 1");
+    fix_pass(&f, 3);
+    fix_we(&f, ". 1:1(0) ack 101");
+    fix_peer(&f, ". 101:1561(1460) ack 1");
+    fix_we(&f, ". 1:1(0) ack 1561"); /* a full-sized one: the peer's slow start does not wait */
+    fix_peer(&f, "F. 1561:1561(0) ack 1");
+    fix_pass(&f, 3);
+    fix_we(&f, ". 1:1(0) ack 1562");
+
+    rn_sock_abort(sock);
+    rn_tcp_forwarder_free(fwd);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_refused_request_is_reset(void **state)
 {
     struct tcp_fixture f;
@@ -247,6 +314,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_syn_to_any_address_becomes_one_request),
         cmocka_unit_test(test_an_accepted_request_carries_a_connection_as_that_address),
+        cmocka_unit_test(test_the_first_acks_of_a_forwarded_connection_ride_on_its_answers),
+        cmocka_unit_test(test_without_an_answer_a_forwarded_connection_acks_soon),
         cmocka_unit_test(test_a_refused_request_is_reset),
         cmocka_unit_test(test_an_unreachable_request_is_answered_by_icmp),
         cmocka_unit_test(test_rst_of_the_client_cancels_its_request),

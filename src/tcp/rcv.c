@@ -11,6 +11,8 @@
 #define RCVBUF_DEFAULT_BYTES (256u << 10)
 /* Segments answered at once when a connection begins, so that the peer's slow start is not held up (as Linux does). */
 #define QUICK_ACKS       16u
+#define DELACK_NS        (40 * RN_NS_PER_MS) /* RFC 5681 §4.2 allows 500 ms; as Linux's least */
+#define SOON_NS          (2 * RN_NS_PER_MS)
 #define ENOUGH_BYTES     (UINT16_MAX / 2u)
 #define MSS_EST_START    536u
 #define SMALL_PKT_BYTES  1024u
@@ -339,6 +341,21 @@ static void ack_at_once(struct rn_tcp *conn)
     rn_tcp_send_ack(conn);
 }
 
+/* A forwarded connection's answers come from elsewhere: soon, but not in this turn. */
+static bool is_answered_soon(const struct rn_tcp *conn)
+{
+    return (conn->flags & (RN_TCPF_FORWARDED | RN_TCPF_QUICKACK | RN_TCPF_ACK_NOW)) ==
+           RN_TCPF_FORWARDED;
+}
+
+/* A quick ACK of something small, or of a FIN, waits so long for an answer to ride on: not so long that a sender with
+ * Nagle's algorithm would suffer from it. */
+static void owe_ack_soon(struct rn_tcp *conn)
+{
+    conn->flags |= RN_TCPF_ACK_DELAYED;
+    rn_tcp_timers_ack_owed(conn, SOON_NS);
+}
+
 /* RFC 9293 §3.8.6.3: every second full-sized segment at least, in one ACK at the end of the turn. */
 static void owe_ack(struct rn_tcp *conn, uint32_t len)
 {
@@ -350,13 +367,17 @@ static void owe_ack(struct rn_tcp *conn, uint32_t len)
             rn_sat_u8((uint64_t)conn->rcv.pending_segs + len / conn->rcv.mss_est);
     if (conn->rtt.quick_acks > 0)
         conn->rtt.quick_acks--;
+    if (is_quick && conn->rcv.pending_segs == 0 && is_answered_soon(conn)) {
+        owe_ack_soon(conn);
+        return;
+    }
     if (is_quick || conn->rcv.pending_segs >= 2 || (conn->flags & RN_TCPF_ACK_NOW) != 0) {
         conn->flags |= RN_TCPF_ACK_NOW;
         rn_tcp_want_output(conn);
         return;
     }
     conn->flags |= RN_TCPF_ACK_DELAYED;
-    rn_tcp_timers_ack_owed(conn);
+    rn_tcp_timers_ack_owed(conn, DELACK_NS);
 }
 
 static void tell_readable(struct rn_tcp *conn)
@@ -443,6 +464,10 @@ static void take_fin(struct rn_tcp *conn)
     if (conn->state == RN_TCP_TIME_WAIT) {
         ack_at_once(conn); /* as what it is now; the rest of it goes */
         rn_tcp_timewait_enter(conn);
+        return;
+    }
+    if (conn->state == RN_TCP_CLOSE_WAIT && is_answered_soon(conn)) {
+        owe_ack_soon(conn);
         return;
     }
     /* In this turn: an application that answers or closes when it hears of the end sends the ACK along with that. */

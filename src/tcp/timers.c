@@ -7,7 +7,6 @@
 
 #include <runnel/err.h>
 
-#define DELACK_NS      (40 * RN_NS_PER_MS) /* RFC 5681 §4.2 allows 500 ms; as Linux's least */
 #define CORK_NS        (200 * RN_NS_PER_MS)
 #define PERSIST_MAX_NS (60 * RN_NS_PER_S) /* as BSD; RFC 9293 §3.8.6.1 leaves it open */
 /* Deadlines are compared modulo 2^32 ticks; further than this they would look past. */
@@ -319,10 +318,10 @@ void rn_tcp_timers_window_opened(struct rn_tcp *conn)
     stop(conn, RN_TCP_T_RTO);
 }
 
-void rn_tcp_timers_ack_owed(struct rn_tcp *conn)
+void rn_tcp_timers_ack_owed(struct rn_tcp *conn, int64_t within_ns)
 {
     if (conn->due[RN_TCP_T_DELACK] == 0)
-        arm_in(conn, RN_TCP_T_DELACK, DELACK_NS);
+        arm_in(conn, RN_TCP_T_DELACK, within_ns);
 }
 
 void rn_tcp_timers_ack_sent(struct rn_tcp *conn)
