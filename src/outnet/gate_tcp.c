@@ -294,8 +294,7 @@ static void join(struct session *s, struct rn_net_conn *conn, struct rn_sock *so
 {
     s->conn = conn;
     s->sock = sock;
-    s->may_read = true;
-    s->may_write = true;
+    s->may_write = true; /* an event will tell that it may be read */
     conn->owner = s;
     conn->on_event = on_outer;
     rn_sock_on_event(sock, on_inner, s);

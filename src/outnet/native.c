@@ -89,6 +89,9 @@ static void finish_dial(struct native_conn *self)
         dial->done(dial, rn_native_err(host_errno), NULL);
         return;
     }
+    self->events &= ~(unsigned)RN_WRITABLE; /* done() says so; what else came is an event */
+    if (self->events != 0)
+        rn_turn_schedule(self->net->net.turn, RN_PHASE_EVENT, &self->ready);
     dial->done(dial, RN_OK, &self->conn);
 }
 

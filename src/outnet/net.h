@@ -38,7 +38,8 @@ struct rn_net_conn_ops {
 /* Embedded first in each kind's own struct. */
 struct rn_net_conn {
     const struct rn_net_conn_ops *ops;
-    /* RN_READABLE, RN_WRITABLE, RN_PEER_SHUT, RN_ERROR, RN_HANGUP; each edge once, in the EVENT phase. */
+    /* RN_READABLE, RN_WRITABLE, RN_PEER_SHUT, RN_ERROR, RN_HANGUP; each edge once, in the EVENT phase. A new connection may
+     * be written; what can be read of it is told. */
     void (*on_event)(struct rn_net_conn *conn, unsigned events);
     void *owner;
     struct rn_endpoint remote;
