@@ -40,6 +40,8 @@ struct rn_cell_net {
     enum rn_cell_rung rung;
     const char *ifname; /* as seen inside; NULL: "tun0" or "eth0" */
     uint32_t mtu;       /* 68..65535; below 1280 there is no IPv6 */
+    unsigned
+        n_queues; /* of a TUN: so many descriptors; 0: 1. A veth has as many sockets as it needs */
     /* Each family: none leaves it out. The gateway is on the link; the default route leads to it if .has_default. */
     struct rn_addr addr4;
     struct rn_addr gateway4;
@@ -134,7 +136,7 @@ RN_MUST_USE int rn_cell_spawn(struct rn_cell **ret, const struct rn_cell_opts *o
 struct rn_cell *rn_cell_free(struct rn_cell *cell);
 
 const struct rn_cell_report *rn_cell_report(const struct rn_cell *cell);
-/* Hands the device's descriptors over: a TUN queue, or AF_PACKET sockets as io/packet_device.h adopts them. Owned by the caller; NOT_FOUND
+/* Hands the device's descriptors over: the TUN queues, or AF_PACKET sockets as io/packet_device.h adopts them. Owned by the caller; NOT_FOUND
  * the second time. */
 RN_MUST_USE int rn_cell_take_device(struct rn_cell *cell, struct rn_fds *ret);
 pid_t rn_cell_keeper(const struct rn_cell *cell);

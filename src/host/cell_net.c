@@ -37,7 +37,7 @@ static bool has_v6(const struct rn_cell_net *net)
 }
 
 /* Returns the queue, owned. */
-static int open_tun(const char *name)
+static int open_queue(const char *name, bool is_one_of_many)
 {
     struct ifreq req = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
     int fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -45,12 +45,31 @@ static int open_tun(const char *name)
 
     if (fd < 0)
         return rn_err_from_errno(errno);
+    if (is_one_of_many)
+        req.ifr_flags |= IFF_MULTI_QUEUE;
     memcpy(req.ifr_name, name, strnlen(name, sizeof(req.ifr_name) - 1));
     if (ioctl(fd, TUNSETIFF, &req) == 0)
         return fd;
     err = rn_err_from_errno(errno);
     close(fd);
     return err;
+}
+
+static int open_tun(const struct keeper *k, struct rn_fds *ret)
+{
+    unsigned n = rn_max_u32(k->opts->net.n_queues, 1);
+
+    *ret = (struct rn_fds){ .n = 0 };
+    while (ret->n < n) {
+        int fd = open_queue(ifname_of(k), n > 1);
+
+        if (fd < 0) {
+            rn_fds_close(ret);
+            return fd;
+        }
+        ret->fd[ret->n++] = fd;
+    }
+    return RN_OK;
 }
 
 /* Where /proc/sys is read-only, or the kernel without IPv6, a few stray packets are all that follows. */
@@ -196,19 +215,17 @@ static void choose_ifname(struct keeper *k, const char *otherwise)
 static int build_device(struct keeper *k, struct rn_fds *ret)
 {
     enum rn_cell_rung asked = k->opts->net.rung;
-    int fd;
+    int err;
 
     if (asked != RN_CELL_VETH) {
         choose_ifname(k, "tun0");
         k->report.rung = RN_CELL_TUN;
-        fd = open_tun(ifname_of(k));
-        if (fd >= 0) {
-            *ret = (struct rn_fds){ .fd = { fd }, .n = 1 };
+        err = open_tun(k, ret);
+        if (err >= 0)
             return RN_OK;
-        }
         if (asked == RN_CELL_TUN)
-            return rn_cell_fail(k, RN_CELL_STAGE_TUN, fd, TUN_PATH);
-        k->report.tun_err = fd;
+            return rn_cell_fail(k, RN_CELL_STAGE_TUN, err, TUN_PATH);
+        k->report.tun_err = err;
     }
     choose_ifname(k, "eth0");
     k->report.rung = RN_CELL_VETH;

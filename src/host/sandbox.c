@@ -179,6 +179,11 @@ static int forbid_gains(struct stripping *s)
     return RN_OK;
 }
 
+static int start_threads(struct stripping *s)
+{
+    return s->opts->start_threads != NULL ? s->opts->start_threads(s->opts->arg) : RN_OK;
+}
+
 static int filter_calls(struct stripping *s)
 {
     return rn_seccomp_apply(s->opts->seccomp);
@@ -224,6 +229,7 @@ static const struct {
     { "drop capabilities", drop_capabilities },
     { "forbid new privileges", forbid_gains },
     { "deny files by Landlock", deny_files },
+    { "start threads", start_threads },
     { "filter system calls", filter_calls },
 };
 

@@ -10,6 +10,10 @@ struct rn_sandbox_opts {
     const int *keep_fds; /* descriptors above 2 that stay open, in any order */
     unsigned n_keep_fds;
     enum rn_seccomp_mode seccomp;
+    /* Optional: starts threads, when all rights are gone and only the filter, which knows no call that makes a thread, is still to
+     * come. It comes over all of them; until this process has returned from rn_sandbox_apply they must do nothing. */
+    int (*start_threads)(void *arg);
+    void *arg;
 };
 
 /* What this kernel lacks; the sandbox stands without it. */
@@ -25,7 +29,7 @@ struct rn_sandbox_report {
 };
 
 /*
- * Call when all descriptors are open, memory for a start is allocated, and before threads are started and the first packet
+ * Call when all descriptors are open, memory for a start is allocated, while there is one thread, before the first packet
  * is read. By root the process becomes nobody (65534) first; else it moves into a user namespace of its own. Any failure leaves
  * the process half stripped: it must exit. Errors: host.
  */
