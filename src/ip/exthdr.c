@@ -127,7 +127,7 @@ static bool on_fragment(struct walk *w, const struct rn_ipv6_ext_iter *rest)
         return refuse(w, RN_ICMP6_PARAM_FIRST_FRAGMENT, 0);
     w->pkt->tos = w->ip->tos;
     whole = rn_reass_input(&rn_ip_state_of(w->nic->stack, RN_L3_V6)->reass, w->pkt, &part);
-    if (whole != NULL)
+    if (whole != NULL && !rn_stack_gives_away(w->nic->stack, whole, RN_SHARE_WHOLE))
         rn_nic_deliver(w->nic, whole);
     return false;
 }

@@ -61,7 +61,7 @@ static void reassemble(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_i
 
     pkt->tos = hdr->tos;
     whole = rn_reass_input(&rn_ip_state_of(nic->stack, RN_L3_V4)->reass, pkt, &part);
-    if (whole != NULL)
+    if (whole != NULL && !rn_stack_gives_away(nic->stack, whole, RN_SHARE_WHOLE))
         rn_nic_deliver(nic, whole);
 }
 

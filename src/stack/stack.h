@@ -31,6 +31,18 @@ struct rn_secrets {
     struct rn_hash_key fastopen;
 };
 
+enum rn_share_why {
+    RN_SHARE_WHOLE, /* it came in fragments, which do not show whose they are */
+    RN_SHARE_STRAY, /* a TCP segment, no SYN, of no connection here */
+};
+
+/* For who shares the traffic of one link among several stacks. Asked in the middle of input about a packet that may be
+ * another's; consumes it, which starts at its network header, where it says true. */
+struct rn_stack_share {
+    bool (*take)(void *arg, struct rn_pkt *pkt, enum rn_share_why why); /* NULL: all is ours */
+    void *arg;
+};
+
 struct rn_stack {
     struct rn_turn *turn;         /* borrows */
     const struct rn_alloc *alloc; /* the pool's */
@@ -38,6 +50,7 @@ struct rn_stack {
     struct rn_stats stats;
     struct rn_drop_account drops;
     struct rn_secrets secrets;
+    struct rn_stack_share share;
     struct rn_list nics;       /* struct rn_nic.link, owned */
     struct rn_nic **nic_by_id; /* [nic_cap], index is the id; 0 unused */
     uint16_t nic_cap;
@@ -71,6 +84,13 @@ static inline void *rn_stack_l4_state(const struct rn_stack *stack, uint8_t prot
 static inline int64_t rn_stack_now_ns(const struct rn_stack *stack)
 {
     return stack->turn->now_ns;
+}
+
+/* True: @pkt, which starts at the network header, was another's and is gone. */
+static inline bool rn_stack_gives_away(const struct rn_stack *stack, struct rn_pkt *pkt,
+                                       enum rn_share_why why)
+{
+    return stack->share.take != NULL && stack->share.take(stack->share.arg, pkt, why);
 }
 
 /* Consumes @pkt, which starts at the network header: it comes back as input of @nic in this turn's DELIVER phase. */

@@ -140,6 +140,21 @@ static struct rn_view quote_of(const struct arrival *a)
     return rn_view_of(bytes, bytes != NULL ? len : 0);
 }
 
+/* True: the segment is gone to where its connection may be. */
+static bool give_away(struct arrival *a)
+{
+    struct rn_stack *stack = a->nic->stack;
+    struct rn_pkt *pkt = a->seg.pkt;
+
+    if (stack->share.take == NULL || !rn_pkt_unpull(pkt, (size_t)a->hdr.hdr_len + pkt->l3_len))
+        return false;
+    pkt->csum_start = pkt->l3_len; /* as it was before both headers were pulled */
+    if (rn_stack_gives_away(stack, pkt, RN_SHARE_STRAY))
+        return true;
+    rn_pkt_pull(pkt, (size_t)a->hdr.hdr_len + pkt->l3_len);
+    return false;
+}
+
 static void give_to_nobody(struct arrival *a)
 {
     const struct rn_tcp_stack *tcp = rn_stack_l4_state(a->nic->stack, RN_PROTO_TCP);
@@ -153,6 +168,8 @@ static void give_to_nobody(struct arrival *a)
         rn_tcp_forwarder_in(tcp->forwarder, &syn, &a->seg, quote_of(a));
         return;
     }
+    if (!is_syn && give_away(a))
+        return;
     if (a->ip->is_ours || tcp->forwarder != NULL)
         rn_tcp_reset_unknown(a->nic, a->ip, &a->seg, &a->hdr);
     rn_pkt_drop(a->seg.pkt, RN_DROP_NO_LISTENER);
