@@ -92,7 +92,7 @@ def all_peers(build):
         peers.ManyInOne("gvisor", programs["gvisor"], (peers.RELAY, peers.OWN), debian("golang-gvisor-gvisor-dev")),
         peers.OurProgram("lwip", programs["lwip"], (peers.OWN,), debian("liblwip-dev")),
         peers.OurProgram("smoltcp", programs["smoltcp"], (peers.OWN,)),
-        peers.RunnelRelay(runnel), peers.RunnelRelay(runnel, "veth"),
+        peers.RunnelRelay(runnel), peers.RunnelRelay(runnel, "veth"), peers.RunnelRelay(runnel, workers=2),
         peers.OurProgram("runnel", f"{build}/bench/own_runnel", (peers.OWN,)),
         peers.Forwarder("runnel", f"{build}/bench/forward", ["p2p"]),
         *pairs.all_pairs(build, programs),

@@ -10,7 +10,7 @@ from measures import FIGURES
 
 PANEL_WIDTH, NAME_WIDTH, VALUE_WIDTH, BAR_HEIGHT, GAP = 460, 92, 78, 16, 5
 HEAD_HEIGHT, FOOT_HEIGHT, COLUMNS, MARGIN = 40, 14, 2, 24
-COLOURS = {results.US: "#0b7a75", "runnel-veth": "#6bb3af", "kernel": "#c9c4b8", "floor": "#c9c4b8"}
+COLOURS = {results.US: "#0b7a75", "runnel-veth": "#6bb3af", "runnel-2-workers": "#3d9791", "kernel": "#c9c4b8", "floor": "#c9c4b8"}
 PEER_COLOUR = "#8c9bb0"
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #222 }

@@ -121,11 +121,15 @@ class Pasta(Installed):
 
 
 class RunnelRelay(Installed):
-    """`runnel run` on a TUN, or on the rung below it."""
+    """`runnel run` on a TUN, or on the rung below it, or with several workers."""
 
-    def __init__(self, program, link="tun"):
+    def __init__(self, program, link="tun", workers=1):
         super().__init__(program)
-        self.name, self.link = "runnel" if link == "tun" else f"runnel-{link}", link
+        self.name = "runnel" if link == "tun" else f"runnel-{link}"
+        self.options = ["--link", link]
+        if workers > 1:
+            self.name = f"runnel-{workers}-workers"
+            self.options += ["--workers", str(workers)]
 
     def missing(self):
         return _need_tun() if os.path.exists(self.program) else f"{self.program} is not built"
@@ -134,7 +138,7 @@ class RunnelRelay(Installed):
         return rig.run([self.program, "version"]).out.strip().splitlines()[0]
 
     def start_relay(self, mtu, tools):
-        return self._start_with_client([self.program, "run", "--link", self.link, "--mtu", str(mtu), "--"], tools)
+        return self._start_with_client([self.program, "run", *self.options, "--mtu", str(mtu), "--"], tools)
 
 
 def _empty_client(host):

@@ -4,6 +4,7 @@
 #include "cli/verbs.h"
 
 #include <runnel/err.h>
+#include <runnel/workers.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,8 @@ static const struct rn_opt options[] = {
       0, ios },
     { "busy-poll", 0, RN_OPT_NUMBER, "USEC", "look this long for more before sleeping (0)",
       AT(busy_poll_us), 0, BUSY_POLL_MAX_US, NULL },
+    { "workers", 0, RN_OPT_NUMBER, "N", "threads that share the traffic of the TUN (1)",
+      AT(n_workers), 1, RN_WORKERS_MAX, NULL },
     { "map-root", 0, RN_OPT_FLAG, NULL, "be root inside", AT(map_root), 0, 0, NULL },
     { "userns", 0, RN_OPT_FLAG, NULL, "use a user namespace even as root", AT(userns), 0, 0, NULL },
     { "no-linger", 0, RN_OPT_FLAG, NULL, "end all when the command ends", AT(no_linger), 0, 0,
@@ -74,7 +77,7 @@ static void hint_about_proxies(const struct rn_run_opts *opts)
 
 static int run(int argc, char **argv)
 {
-    struct rn_run_opts opts = { .mtu = MTU_DEFAULT, .link = "auto", .io = "epoll" };
+    struct rn_run_opts opts = { .mtu = MTU_DEFAULT, .n_workers = 1, .link = "auto", .io = "epoll" };
     struct rn_host_view host = { 0 };
     struct rn_opts_rest rest;
     struct rn_run_plan plan;
@@ -138,6 +141,10 @@ const struct rn_verb rn_verb_run = {
         "--busy-poll trades processor time for shorter round trips: after each packet the stack "
         "looks for the next that many microseconds before it sleeps, and stops doing so while "
         "nothing comes in that time. 50 is a good start; it needs a core of its own.\n"
+        "--workers starts that many threads, each with a stack of its own, its own queue of the "
+        "TUN, and its own share of the limits (memory, descriptors, UDP sessions). A connection "
+        "stays with one of them, so a single one gets no faster; it takes a TUN, and neither "
+        "--pcap nor --impair, which want all packets in one place.\n"
         "Words of --impair: loss, dup, reorder, corrupt, burst (percent), delay, jitter (us, ms, "
         "s), rate (kbit, "
         "mbit, gbit), queue (packets), seed; in: or out: before a word limits it to one direction.",

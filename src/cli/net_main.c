@@ -1,4 +1,4 @@
-#include "cli/net_worker.h"
+#include "cli/net_crew.h"
 
 #include "cli/worker.h"
 #include "host/fdpass.h"
@@ -17,7 +17,7 @@
  */
 
 struct net_main {
-    struct rn_net_worker *worker;
+    struct rn_net_crew *crew;
     struct rn_worker_config config;
     struct rn_watch ctl;
     bool is_started;
@@ -75,15 +75,22 @@ static void on_ctl(struct rn_watch *watch, unsigned ready)
 
     while ((got = next_msg(&msg, &fds)) == 1) {
         if (msg.word == RN_WORKER_SERVERS)
-            rn_net_worker_set_servers(self->worker, msg.servers.addrs, msg.servers.n);
+            rn_net_crew_set_servers(self->crew, msg.servers.addrs, msg.servers.n);
         else if (msg.word == RN_WORKER_DETACH)
             leave_stderr();
         else if (msg.word == RN_WORKER_DRAIN)
-            rn_net_worker_drain(self->worker, on_drained, self);
+            rn_net_crew_drain(self->crew, on_drained, self);
         rn_fds_close(&fds);
     }
     if (got != RN_E_WOULD_BLOCK)
-        rn_net_worker_stop(self->worker); /* the supervisor ended: so do we */
+        rn_net_crew_stop(self->crew); /* the supervisor ended: so do we */
+}
+
+static int start_threads(void *arg)
+{
+    struct net_main *self = arg;
+
+    return rn_net_crew_start(self->crew);
 }
 
 static void keep(struct rn_sandbox_opts *opts, int *fds, int fd)
@@ -96,15 +103,16 @@ static void keep(struct rn_sandbox_opts *opts, int *fds, int fd)
 static int enter_sandbox(struct net_main *self)
 {
     struct rn_sandbox_report report = { 0 };
-    struct rn_sandbox_opts opts = { .seccomp = RN_SECCOMP_KILL };
-    int fds[RN_NET_WORKER_FDS];
+    struct rn_sandbox_opts opts = { .seccomp = RN_SECCOMP_KILL,
+                                    .start_threads = start_threads,
+                                    .arg = self };
+    int fds[RN_NET_CREW_FDS];
 
     opts.keep_fds = fds;
     keep(&opts, fds, RN_WORKER_CTL_FD);
-    opts.n_keep_fds +=
-        rn_net_worker_fds(self->worker, fds + opts.n_keep_fds, RN_NET_WORKER_FDS - 1);
+    opts.n_keep_fds += rn_net_crew_fds(self->crew, fds + opts.n_keep_fds, RN_NET_CREW_FDS - 1);
     if (RN_IS_SANITIZED) /* sanitizers need calls that no sandbox should allow; the plain build tests the sandbox */
-        return RN_OK;
+        return start_threads(self);
     return rn_sandbox_apply(&opts, &report);
 }
 
@@ -116,7 +124,7 @@ static int run(struct net_main *self)
     if (flags < 0 || fcntl(RN_WORKER_CTL_FD, F_SETFL, flags | O_NONBLOCK) < 0)
         return fail(rn_err_from_errno(errno), "unblock the control socket");
     self->ctl.fn = on_ctl;
-    err = rn_loop_watch(rn_net_worker_loop(self->worker), &self->ctl, RN_WORKER_CTL_FD, RN_IO_READ);
+    err = rn_loop_watch(rn_net_crew_loop(self->crew), &self->ctl, RN_WORKER_CTL_FD, RN_IO_READ);
     if (err < 0)
         return fail(err, "watch the control socket");
     err = enter_sandbox(self);
@@ -124,7 +132,7 @@ static int run(struct net_main *self)
         return fail(err, "enter the sandbox");
     if (say(RN_WORKER_READY, RN_OK, "") < 0)
         return 1;
-    err = rn_net_worker_run(self->worker);
+    err = rn_net_crew_run(self->crew);
     rn_unwatch(&self->ctl);
     return err < 0;
 }
@@ -140,13 +148,13 @@ static int take_orders(struct net_main *self)
     while ((got = next_msg(&msg, &fds)) == 1) {
         int err = RN_E_BAD_STATE;
 
-        if (msg.word == RN_WORKER_CONFIG && self->worker == NULL) {
+        if (msg.word == RN_WORKER_CONFIG && self->crew == NULL) {
             self->config = msg.config;
-            err = rn_net_worker_new(&self->worker, &self->config, &fds, &what);
-        } else if (msg.word == RN_WORKER_LISTEN && self->worker != NULL) {
+            err = rn_net_crew_new(&self->crew, &self->config, &fds, &what);
+        } else if (msg.word == RN_WORKER_LISTEN && self->crew != NULL) {
             what = "listen on published ports";
-            err = rn_net_worker_listen(self->worker, &msg.listen, &fds);
-        } else if (msg.word == RN_WORKER_START && self->worker != NULL) {
+            err = rn_net_crew_listen(self->crew, &msg.listen, &fds);
+        } else if (msg.word == RN_WORKER_START && self->crew != NULL) {
             return RN_OK;
         }
         if (err < 0) {
@@ -163,10 +171,10 @@ int main(void)
     int status;
 
     if (take_orders(&self) < 0) {
-        rn_net_worker_free(self.worker);
+        rn_net_crew_free(self.crew);
         return 1;
     }
     status = run(&self);
-    rn_net_worker_free(self.worker);
+    rn_net_crew_free(self.crew);
     return status;
 }

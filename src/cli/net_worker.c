@@ -1,6 +1,5 @@
 #include "cli/net_worker.h"
 
-#include "cli/net_totals.h"
 #include "cli/policy.h"
 #include "dev/impair.h"
 #include "dev/sniffer.h"
@@ -12,7 +11,7 @@
 #include "outnet/gate_icmp.h"
 #include "outnet/gate_tcp.h"
 #include "outnet/gate_udp.h"
-#include "outnet/native.h"
+#include "outnet/native_fd.h"
 #include "stack/nic.h"
 
 #include <runnel/err.h>
@@ -27,23 +26,18 @@
 #define ICMP_RATE_PER_S 10000u
 #define ICMP_BURST      4096u
 
-#define HOST_NAME      "host.runnel"
-#define LISTEN_BACKLOG 1024
-#define DRAIN_TICK_NS  RN_NS_PER_MS
+#define HOST_NAME "host.runnel"
 
-/* One published port. The socket of a UDP one is the gate's; here it is only remembered, to survive the sandbox. */
-struct listener {
-    struct rn_list link;
-    struct rn_net_worker *worker;
-    struct rn_watch watch;
-    int fd;
-    bool is_udp;
-    struct rn_endpoint inner; /* port; the address by the peer's family */
-};
+/* Of all workers together. */
+#define DIALS_MAX        4096u
+#define UDP_SESSIONS_MAX 16384u
+#define QUESTIONS_MAX    1024u
 
 struct rn_net_worker {
-    const struct rn_worker_config *config; /* borrows */
+    const struct rn_worker_config *config; /* borrows, as the next two */
+    struct rn_workers *workers;
     struct rn_loop *loop;
+    unsigned index;
     struct rn_device *device; /* the outermost of the stacked ones; owns those below */
     struct rn_pcap_out *pcap;
     struct rn_stack *stack;
@@ -56,21 +50,14 @@ struct rn_net_worker {
     struct rn_gate_tcp *tcp;
     struct rn_gate_udp *udp;
     struct rn_gate_icmp *icmp;
-    struct rn_list listeners;
     struct rn_fds device_fds;
     int pcap_fd;
     int echo_fd[2];
     const char **ret_what; /* during rn_net_worker_new */
-    struct {
-        struct rn_timer timer;
-        void (*done)(void *arg);
-        void *arg;
-        uint64_t rx_pkts; /* at the last look */
-    } drain;
 };
 
 /* --- building, in the order of packets' way -------------------------------------------------------------------- */
-static int build_device(struct rn_net_worker *w)
+static int build_queue(struct rn_net_worker *w, struct rn_device **ret)
 {
     const struct rn_cell_report *cell = &w->config->cell;
     struct rn_turn *turn = rn_loop_turn(w->loop);
@@ -82,7 +69,7 @@ static int build_device(struct rn_net_worker *w)
 
         *w->ret_what =
             opts.has_io_uring ? "drive the TUN queue by io_uring" : "adopt the TUN queue";
-        return rn_tun_from_fd(&w->device, turn, w->device_fds.fd[0], &opts);
+        return rn_tun_from_fd(ret, turn, w->device_fds.fd[0], &opts);
     } else {
         /* Locally administered, and not the far end's own: the kernel's IP would answer there. */
         struct rn_packet_opts opts = { .name = cell->ifname,
@@ -94,8 +81,22 @@ static int build_device(struct rn_net_worker *w)
             return RN_E_NOT_SUPPORTED;
         }
         *w->ret_what = "adopt the packet sockets";
-        return rn_packet_from_fds(&w->device, turn, w->device_fds.fd, w->device_fds.n, &opts);
+        return rn_packet_from_fds(ret, turn, w->device_fds.fd, w->device_fds.n, &opts);
     }
+}
+
+/* Among several it shares with the others what its queue brings. */
+static int build_device(struct rn_net_worker *w)
+{
+    struct rn_device *queue;
+    int err = build_queue(w, &queue);
+
+    if (err < 0)
+        return err;
+    err = rn_workers_queue(w->workers, w->index, queue, &w->device);
+    if (err < 0)
+        rn_device_free(queue);
+    return err;
 }
 
 /* The capture sees what the kernel inside sees; the bad link lies between that and us. */
@@ -158,6 +159,7 @@ static int build_stack(struct rn_net_worker *w)
     err = rn_stack_new(&w->stack, rn_loop_turn(w->loop), &stack);
     if (err < 0)
         return err;
+    rn_workers_serve(w->workers, w->index, w->stack);
     err = rn_nic_new(&w->nic, w->stack, w->device, &nic);
     if (err < 0)
         return err;
@@ -181,10 +183,13 @@ static int build_net(struct rn_net_worker *w)
                                          .echo6_fd = w->echo_fd[1],
                                          .has_raw_echo = w->config->has_raw_echo };
     struct rn_resolver_opts resolver = { .host_name = HOST_NAME,
+                                         .max_questions = QUESTIONS_MAX / plan->n_workers,
                                          .host_addrs = { plan->gateway4, plan->gateway6 } };
     int err;
 
     *w->ret_what = "open the host's network";
+    if (plan->n_workers > 1)
+        native.max_conns = rn_native_fd_limit(0) / plan->n_workers;
     err = rn_net_native_new(&w->net, w->loop, &native);
     if (err < 0)
         return err;
@@ -216,13 +221,17 @@ static void tell_session(void *arg, const struct rn_endpoint *client, const stru
 
 static int build_gates(struct rn_net_worker *w)
 {
-    struct rn_gate_tcp_opts tcp = {
-        .stack = w->stack, .net = w->net, .map = rn_policy_tcp, .map_arg = &w->policy
-    };
+    unsigned n = w->config->plan.n_workers;
+    struct rn_gate_tcp_opts tcp = { .stack = w->stack,
+                                    .net = w->net,
+                                    .max_pending = DIALS_MAX / n,
+                                    .map = rn_policy_tcp,
+                                    .map_arg = &w->policy };
     struct rn_gate_dns_opts dns = { .stack = w->stack, .resolver = w->resolver };
     struct rn_gate_udp_opts udp = { .stack = w->stack,
                                     .net = w->net,
                                     .resolver = w->resolver,
+                                    .max_sessions = UDP_SESSIONS_MAX / n,
                                     .policy = rn_policy_udp,
                                     .peer = rn_policy_peer,
                                     .policy_arg = &w->policy };
@@ -245,42 +254,25 @@ static int build_gates(struct rn_net_worker *w)
     return err;
 }
 
-static void take_fds(struct rn_net_worker *w, struct rn_fds *fds)
-{
-    const struct rn_worker_config *c = w->config;
-    bool wanted[] = { c->has_pcap, c->has_echo4, c->has_echo6 };
-    int *slots[] = { &w->pcap_fd, &w->echo_fd[0], &w->echo_fd[1] };
-    unsigned at = 0;
-
-    while (at < c->n_device_fds && at < fds->n)
-        w->device_fds.fd[w->device_fds.n++] = fds->fd[at++];
-    for (unsigned i = 0; i < RN_ARRAY_LEN(slots); i++) {
-        if (wanted[i] && at < fds->n)
-            *slots[i] = fds->fd[at++];
-    }
-}
-
-int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config *config,
-                      struct rn_fds *fds, const char **ret_what)
+int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_net_place *place,
+                      const struct rn_net_worker_fds *fds, const char **ret_what)
 {
     struct rn_net_worker *w = calloc(1, sizeof(*w));
     int err;
 
-    if (w == NULL) {
-        rn_fds_close(fds);
+    if (w == NULL)
         return RN_E_NOMEM;
-    }
-    w->config = config;
+    w->config = place->config;
+    w->workers = place->workers;
+    w->index = place->index;
+    w->loop = rn_workers_loop(place->workers, place->index);
     w->ret_what = ret_what;
-    w->pcap_fd = -1;
-    rn_list_init(&w->listeners);
-    take_fds(w, fds);
-    *ret_what = "start the loop";
-    err = rn_loop_new(&w->loop, NULL);
-    if (err >= 0) {
-        rn_loop_busy_poll(w->loop, (int64_t)config->plan.busy_poll_us * RN_NS_PER_US);
-        err = build_device(w);
-    }
+    w->device_fds = fds->device;
+    w->pcap_fd = fds->pcap;
+    w->echo_fd[0] = fds->echo4;
+    w->echo_fd[1] = fds->echo6;
+    rn_loop_busy_poll(w->loop, (int64_t)w->config->plan.busy_poll_us * RN_NS_PER_US);
+    err = build_device(w);
     if (err >= 0)
         err = build_link(w);
     if (err >= 0)
@@ -298,9 +290,8 @@ int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config 
 }
 
 /* --- published ports ------------------------------------------------------------------------------------------- */
-static void admit(struct listener *l, int fd)
+void rn_net_worker_admit(struct rn_net_worker *w, int fd, uint16_t inner_port)
 {
-    struct rn_net_worker *w = l->worker;
     const struct rn_run_plan *plan = &w->config->plan;
     struct rn_net_conn *conn;
     struct rn_endpoint from;
@@ -311,84 +302,22 @@ static void admit(struct listener *l, int fd)
         return;
     }
     to.addr = rn_addr_is_v4(conn->remote.addr) ? plan->addr4 : plan->addr6;
-    to.port = l->inner.port;
+    to.port = inner_port;
     to.nic = 0;
     from = rn_policy_peer(&w->policy, &conn->remote);
     (void)rn_gate_tcp_inward(w->tcp, conn, &from, &to);
 }
 
-static void on_listener(struct rn_watch *watch, unsigned ready)
+int rn_net_worker_publish_udp(struct rn_net_worker *w, int fd, const struct rn_endpoint *inner)
 {
-    struct listener *l = rn_container_of(watch, struct listener, watch);
-    int fd;
-    (void)ready;
+    struct rn_net_dgram *dgram;
+    int err = rn_net_native_adopt_dgram(&dgram, w->net, fd);
 
-    while ((fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
-           0) /* syscalls: accept4 */
-        admit(l, fd);
-}
-
-/* Consumes @fd on success. */
-static int listen_tcp(struct rn_net_worker *w, int fd, uint16_t port)
-{
-    struct listener *l = calloc(1, sizeof(*l));
-    int err;
-
-    if (l == NULL)
-        return RN_E_NOMEM;
-    *l = (struct listener){
-        .worker = w, .fd = fd, .inner = { .port = port }, .watch.fn = on_listener
-    };
-    err = rn_loop_watch(w->loop, &l->watch, fd, RN_IO_READ | RN_IO_EDGE);
     if (err < 0) {
-        free(l);
+        close(fd);
         return err;
     }
-    rn_list_push_back(&w->listeners, &l->link);
-    return RN_OK;
-}
-
-static int remember_udp(struct rn_net_worker *w, int fd)
-{
-    struct listener *l = calloc(1, sizeof(*l));
-
-    if (l == NULL)
-        return RN_E_NOMEM;
-    *l = (struct listener){ .worker = w, .fd = fd, .is_udp = true };
-    rn_list_push_back(&w->listeners, &l->link);
-    return RN_OK;
-}
-
-static int listen_one(struct rn_net_worker *w, const struct rn_worker_listen *order, int fd,
-                      unsigned index)
-{
-    uint16_t port = (uint16_t)(order->port_first + index);
-    const struct rn_run_plan *plan = &w->config->plan;
-    bool is_v4 = rn_addr_is_v4(order->first.addr);
-    struct rn_endpoint inner = { .addr = is_v4 ? plan->addr4 : plan->addr6, .port = port };
-    struct rn_net_dgram *dgram;
-    int err;
-
-    if (!order->is_udp)
-        return listen_tcp(w, fd, port);
-    err = remember_udp(w, fd);
-    if (err >= 0)
-        err = rn_net_native_adopt_dgram(&dgram, w->net, fd);
-    return err < 0 ? err : rn_gate_udp_publish(w->udp, dgram, &inner);
-}
-
-int rn_net_worker_listen(struct rn_net_worker *w, const struct rn_worker_listen *order,
-                         struct rn_fds *fds)
-{
-    for (unsigned i = 0; i < fds->n; i++) {
-        int err = listen_one(w, order, fds->fd[i], i);
-
-        if (err < 0) {
-            rn_fds_close(&(struct rn_fds){ .fd = { fds->fd[i] }, .n = 1 });
-            return err;
-        }
-    }
-    return RN_OK;
+    return rn_gate_udp_publish(w->udp, dgram, inner);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
@@ -403,36 +332,17 @@ struct rn_loop *rn_net_worker_loop(struct rn_net_worker *w)
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------- */
-static uint64_t packets_received(const struct rn_net_worker *w)
+void rn_net_worker_look(const struct rn_net_worker *w, struct rn_net_activity *ret)
 {
-    struct rn_nic_counts counts;
+    struct rn_workers_counts counts;
+    struct rn_nic_counts nic;
 
-    rn_nic_get_counts(w->nic, &counts);
-    return counts.rx_pkts;
-}
-
-/* Two looks in a row at which nothing has come and nothing waits: a datagram may still have lain in the device before. */
-static void look_for_rest(struct rn_timer *timer)
-{
-    struct rn_net_worker *w = rn_container_of(timer, struct rn_net_worker, drain.timer);
-    uint64_t rx_pkts = packets_received(w);
-
-    if (rx_pkts == w->drain.rx_pkts && rn_gate_tcp_unsent(w->tcp) == 0) {
-        w->drain.done(w->drain.arg);
-        return;
-    }
-    w->drain.rx_pkts = rx_pkts;
-    rn_turn_arm(rn_loop_turn(w->loop), timer, rn_loop_turn(w->loop)->now_ns + DRAIN_TICK_NS);
-}
-
-void rn_net_worker_drain(struct rn_net_worker *w, void (*drained)(void *arg), void *arg)
-{
-    w->drain.done = drained;
-    w->drain.arg = arg;
-    w->drain.timer.fire = look_for_rest;
-    w->drain.rx_pkts = packets_received(w);
-    rn_turn_arm(rn_loop_turn(w->loop), &w->drain.timer,
-                rn_loop_turn(w->loop)->now_ns + DRAIN_TICK_NS);
+    rn_nic_get_counts(w->nic, &nic);
+    rn_workers_get_counts(w->workers, w->index, &counts);
+    ret->rx_pkts = nic.rx_pkts;
+    ret->handed_over = counts.handed_over;
+    ret->taken_over = counts.taken_over;
+    ret->unsent = rn_gate_tcp_unsent(w->tcp);
 }
 
 static void add_fd(int *ret, unsigned max, unsigned *n, int fd)
@@ -443,7 +353,6 @@ static void add_fd(int *ret, unsigned max, unsigned *n, int fd)
 
 unsigned rn_net_worker_fds(const struct rn_net_worker *w, int *ret, unsigned max)
 {
-    const struct rn_list *it;
     unsigned n = 0;
 
     for (unsigned i = 0; i < w->device_fds.n; i++)
@@ -454,45 +363,18 @@ unsigned rn_net_worker_fds(const struct rn_net_worker *w, int *ret, unsigned max
     add_fd(ret, max, &n, w->echo_fd[1]);
     add_fd(ret, max, &n, w->loop->epoll_fd);
     add_fd(ret, max, &n, w->loop->event_fd);
-    rn_list_for_each (it, &w->listeners)
-        add_fd(ret, max, &n, rn_container_of(it, const struct listener, link)->fd);
     return n;
 }
 
-int rn_net_worker_run(struct rn_net_worker *w)
+void rn_net_worker_count(const struct rn_net_worker *w, struct rn_net_part *ret)
 {
-    struct rn_net_totals totals = {
-        .stack = w->stack, .tcp = w->tcp, .udp = w->udp, .verbose = w->config->verbose
-    };
-    int err = rn_loop_run(w->loop);
-
-    rn_net_totals_tell(&totals);
-    return err;
-}
-
-void rn_net_worker_stop(struct rn_net_worker *w)
-{
-    rn_loop_stop(w->loop);
+    *ret = (struct rn_net_part){ .stack = w->stack, .tcp = w->tcp, .udp = w->udp };
 }
 
 struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
 {
-    struct rn_list *it;
-    struct rn_list *tmp;
-
     if (w == NULL)
         return NULL;
-    rn_list_for_each_safe (it, tmp, &w->listeners) {
-        struct listener *l = rn_list_entry(it, struct listener, link);
-
-        if (!l->is_udp) {
-            rn_unwatch(&l->watch);
-            close(l->fd);
-        }
-        free(l);
-    }
-    if (w->drain.done != NULL)
-        rn_turn_cancel(rn_loop_turn(w->loop), &w->drain.timer);
     rn_gate_icmp_free(w->icmp);
     rn_gate_udp_free(w->udp);
     rn_gate_tcp_free(w->tcp);
@@ -503,7 +385,6 @@ struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *w)
     rn_net_free(w->net);
     rn_device_free(w->device);
     rn_pcap_out_free(w->pcap);
-    rn_loop_free(w->loop);
     free(w);
     return NULL;
 }

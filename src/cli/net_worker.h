@@ -1,29 +1,53 @@
 #pragma once
-/* The worker's machine: one loop, one stack that is the gateway of the cell, and the gates from it to the host's network. */
+/* One worker's machine: one loop, one stack that is the gateway of the cell, and the gates from it to the host's network. */
+#include "cli/net_totals.h"
 #include "cli/worker.h"
 #include "host/fdpass.h"
 #include "io/loop.h"
 
+#include <runnel/workers.h>
+
 struct rn_net_worker;
 
-/* Descriptors a sandboxed worker keeps, its published ports included (RN_PORTS_BOUND_MAX blocks of them). */
-#define RN_NET_WORKER_FDS 20480
+/* Which of the workers it is. */
+struct rn_net_place {
+    const struct rn_worker_config *config; /* borrows, for life */
+    struct rn_workers *workers;            /* borrows: its loop is one of theirs */
+    unsigned index;
+};
 
-/* Borrows @config for life; consumes @fds in any case. Returns owned; on failure @ret_what is a verb phrase. */
-RN_MUST_USE int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_worker_config *config,
-                                  struct rn_fds *fds, const char **ret_what);
+/* What it is given; -1 where there is none. */
+struct rn_net_worker_fds {
+    struct rn_fds device; /* its queue, or all sockets of a veth */
+    int pcap;
+    int echo4; /* 0: none */
+    int echo6;
+};
+
+/* Takes over @fds, of which after a failure some may be left open: the process ends then. Returns owned; on failure @ret_what
+ * is a verb phrase. */
+RN_MUST_USE int rn_net_worker_new(struct rn_net_worker **ret, const struct rn_net_place *place,
+                                  const struct rn_net_worker_fds *fds, const char **ret_what);
 /* NULL is legal. Returns NULL. */
 struct rn_net_worker *rn_net_worker_free(struct rn_net_worker *worker);
-/* Consumes @fds: bound sockets for consecutive ports. */
-RN_MUST_USE int rn_net_worker_listen(struct rn_net_worker *worker,
-                                     const struct rn_worker_listen *listen, struct rn_fds *fds);
+/* Consumes @fd: a connection to a published port, that leads to @inner_port. */
+void rn_net_worker_admit(struct rn_net_worker *worker, int fd, uint16_t inner_port);
+/* Consumes @fd, a bound socket. Errors: NOMEM. */
+RN_MUST_USE int rn_net_worker_publish_udp(struct rn_net_worker *worker, int fd,
+                                          const struct rn_endpoint *inner);
 void rn_net_worker_set_servers(struct rn_net_worker *worker, const struct rn_addr *servers,
                                unsigned n);
 struct rn_loop *rn_net_worker_loop(struct rn_net_worker *worker);
 /* Every descriptor it holds, for the sandbox; returns their number. */
 unsigned rn_net_worker_fds(const struct rn_net_worker *worker, int *ret, unsigned max);
-/* Until rn_net_worker_stop. */
-RN_MUST_USE int rn_net_worker_run(struct rn_net_worker *worker);
-void rn_net_worker_stop(struct rn_net_worker *worker);
-/* Nobody is left inside. @drained(@arg) is called once nothing comes from there any more and all that came is with the host. */
-void rn_net_worker_drain(struct rn_net_worker *worker, void (*drained)(void *arg), void *arg);
+
+/* What it has done so far, and still has to do. */
+struct rn_net_activity {
+    uint64_t rx_pkts;
+    uint64_t handed_over, taken_over; /* between workers */
+    unsigned unsent;                  /* connections with bytes for the host */
+};
+
+void rn_net_worker_look(const struct rn_net_worker *worker, struct rn_net_activity *ret);
+/* Its part of the totals, borrowed. */
+void rn_net_worker_count(const struct rn_net_worker *worker, struct rn_net_part *ret);

@@ -128,6 +128,22 @@ static int read_impair(const struct rn_run_opts *opts, struct rn_run_plan *plan)
     return RN_OK;
 }
 
+/* A veth has no queues, a capture one order of packets, a bad link one rate and one seed. */
+static int read_workers(const struct rn_run_opts *opts, struct rn_run_plan *plan)
+{
+    const char *against = strcmp(opts->link, "veth") == 0 ? "--link veth"
+                          : opts->pcap != NULL            ? "--pcap"
+                          : opts->impair != NULL          ? "--impair"
+                                                          : NULL;
+
+    plan->n_workers = opts->n_workers > 1 ? opts->n_workers : 1;
+    if (plan->n_workers == 1 || against == NULL)
+        return RN_OK;
+    fprintf(stderr, "runnel run: --workers %u cannot go with %s: that takes a single worker\n",
+            opts->n_workers, against);
+    return RN_E_PARSE;
+}
+
 int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
                 struct rn_run_plan *ret)
 {
@@ -141,6 +157,8 @@ int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
         err = read_dns(opts, host, &plan);
     if (err >= 0)
         err = read_impair(opts, &plan);
+    if (err >= 0)
+        err = read_workers(opts, &plan);
     if (err < 0)
         return err;
     plan.has_v4 = !opts->only_v6 || opts->only_v4;
@@ -197,9 +215,12 @@ void rn_plan_print(const struct rn_run_plan *plan, const struct rn_run_opts *opt
 
     fprintf(to, "namespaces %snetwork, mount\n", plan->has_userns ? "user, " : "");
     fprintf(to, "link      %s, MTU %u\n",
-            strcmp(opts->link, "auto") == 0 ? "TUN, or veth where /dev/net/tun is closed"
-                                            : opts->link,
+            strcmp(opts->link, "auto") != 0 ? opts->link
+            : plan->n_workers > 1           ? "TUN"
+                                            : "TUN, or veth where /dev/net/tun is closed",
             plan->mtu);
+    if (plan->n_workers > 1)
+        fprintf(to, "workers   %u, each with a queue of the TUN\n", plan->n_workers);
     if (plan->has_v4)
         print_family(to, plan->addr4, plan->bits4, plan->gateway4, true);
     if (plan->has_v6)

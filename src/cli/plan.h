@@ -21,6 +21,7 @@ struct rn_run_opts {
     const char *io;   /* epoll, uring */
     unsigned mtu;
     unsigned busy_poll_us;
+    unsigned n_workers;
     unsigned verbose;
     bool quiet;
     bool only_v4;
@@ -51,6 +52,7 @@ struct rn_run_plan {
     bool has_default6;
     uint32_t mtu;
     uint32_t busy_poll_us;
+    unsigned n_workers; /* above 1 only on a TUN */
     bool has_io_uring;
     struct rn_addr dns[RN_PLAN_DNS_MAX]; /* where the resolver asks */
     unsigned n_dns;

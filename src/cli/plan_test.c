@@ -153,6 +153,26 @@ static void test_resolv_conf_inside_names_us_and_keeps_the_search(void **state)
                         "nameserver 10.210.71.1\nnameserver fd72:756e:9e6c::1\nsearch a.test\n");
 }
 
+static void test_workers_take_a_tun_that_is_all_theirs(void **state)
+{
+    struct rn_host_view host = { 0 };
+    struct rn_run_opts many = plain;
+    struct rn_run_plan plan;
+    (void)state;
+
+    assert_int_equal(rn_plan_run(&many, &host, &plan), 0);
+    assert_int_equal(plan.n_workers, 1);
+    many.n_workers = 4;
+    assert_int_equal(rn_plan_run(&many, &host, &plan), 0);
+    assert_int_equal(plan.n_workers, 4);
+
+    many.pcap = "-";
+    assert_int_equal(rn_plan_run(&many, &host, &plan), RN_E_PARSE);
+    many.pcap = NULL;
+    many.link = "veth";
+    assert_int_equal(rn_plan_run(&many, &host, &plan), RN_E_PARSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_what_the_host_routes_or_asks_is_left_alone),
         cmocka_unit_test(test_no_free_prefix_is_an_error),
         cmocka_unit_test(test_a_small_mtu_has_no_ipv6),
+        cmocka_unit_test(test_workers_take_a_tun_that_is_all_theirs),
         cmocka_unit_test(test_a_resolv_conf_is_read_as_the_resolver_reads_it),
         cmocka_unit_test(test_a_resolv_conf_of_any_size_is_bounded),
         cmocka_unit_test(test_loopback_resolvers_lead_to_ours),

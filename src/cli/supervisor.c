@@ -158,6 +158,13 @@ static void step(struct rn_supervisor *s, int timeout_ms)
 }
 
 /* --- stages ---------------------------------------------------------------------------------------------------- */
+static enum rn_cell_rung rung_of(const struct rn_run_opts *opts, const struct rn_run_plan *plan)
+{
+    if (strcmp(opts->link, "tun") == 0 || plan->n_workers > 1)
+        return RN_CELL_TUN;
+    return strcmp(opts->link, "veth") == 0 ? RN_CELL_VETH : RN_CELL_AUTO;
+}
+
 static int build_cell(struct rn_supervisor *s)
 {
     const struct rn_run_plan *plan = s->opts->plan;
@@ -165,10 +172,9 @@ static int build_cell(struct rn_supervisor *s)
     struct rn_cell_failure failure;
     char resolv[1024];
     struct rn_cell_opts cell = {
-        .net = { .rung = strcmp(opts->link, "tun") == 0    ? RN_CELL_TUN
-                         : strcmp(opts->link, "veth") == 0 ? RN_CELL_VETH
-                                                           : RN_CELL_AUTO,
+        .net = { .rung = rung_of(opts, plan),
                  .mtu = plan->mtu,
+                 .n_queues = plan->n_workers,
                  .addr4 = plan->addr4,
                  .gateway4 = plan->gateway4,
                  .addr6 = plan->addr6,

@@ -8,7 +8,7 @@
 #include "host/cell.h"
 #include "outnet/resolver.h"
 
-#define RN_WORKER_VERSION 1u
+#define RN_WORKER_VERSION 2u
 #define RN_WORKER_CTL_FD  3 /* the worker's end, as it starts */
 
 enum rn_worker_word {
