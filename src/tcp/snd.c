@@ -612,13 +612,16 @@ void rn_tcp_want_output(struct rn_tcp *conn)
 /* --- the buffer ----------------------------------------------------------------------------------------- */
 
 /* The window without the queue it stands in: what really fills the path. Where nothing is ever lost (a TUN, a veth) cwnd
- * grows without end and only lengthens our own queue; what is read ahead for it is cold in the cache when it leaves. */
+ * grows beyond what is sent and without end, and only lengthens our own queue; what is read ahead for it is cold in the
+ * cache when it leaves. */
 static uint32_t window_on_path(const struct rn_tcp *conn)
 {
-    uint32_t cwnd = rn_min_u32(conn->cc.cwnd, SNDBUF_MAX_BYTES / 2);
+    uint32_t out = conn->flight != NULL ? conn->flight->max_out : 0;
+    uint64_t window =
+        rn_min_u64(rn_min_u64(conn->cc.cwnd, 2 * (uint64_t)out), SNDBUF_MAX_BYTES / 2);
     uint32_t rtt = rn_max_u32(conn->rtt.srtt_us, 1);
 
-    return rn_sat_u32((uint64_t)cwnd * rn_min_u32(conn->rtt.min_us, rtt) / rtt);
+    return rn_sat_u32(window * rn_min_u32(conn->rtt.min_us, rtt) / rtt);
 }
 
 static uint32_t local_share(const struct rn_tcp *conn)
@@ -629,8 +632,9 @@ static uint32_t local_share(const struct rn_tcp *conn)
     return rn_min_u32(share, SNDBUF_LOCAL_BYTES);
 }
 
-/* The buffer holds two windows: one in flight, one to follow without waiting for the application. It grows; only what a
- * local path took beyond its share, while it was alone, is given back. */
+/* The buffer holds two windows: one in flight, one to follow without waiting for the application. What a path without a
+ * queue once seemed to take is given back as it drains: else who was alone for a moment keeps many times the share of
+ * those who came later. */
 void rn_tcp_snd_tune(struct rn_tcp *conn)
 {
     uint32_t path = window_on_path(conn) * 2;
@@ -641,6 +645,7 @@ void rn_tcp_snd_tune(struct rn_tcp *conn)
         return;
     if (want > conn->snd.buf_max && rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)
         conn->snd.buf_max = want;
-    else if (conn->snd.buf_max > share && conn->snd.buf_max <= SNDBUF_LOCAL_BYTES)
-        conn->snd.buf_max = rn_max_u32(path, share);
+    else if (conn->snd.buf_max > share && path <= SNDBUF_LOCAL_BYTES)
+        conn->snd.buf_max =
+            rn_max_u32(rn_max_u32(path, share), rn_min_u32(conn->snd.queued, conn->snd.buf_max));
 }

@@ -386,6 +386,37 @@ static void test_local_send_buffer_is_shared_by_all_who_send(void **state)
     tcp_fixture_fini(&f);
 }
 
+static void test_send_buffer_of_a_short_path_is_given_back_when_others_come(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    struct rn_tcp *conn;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_connected(&f);
+    conn = rn_container_of(sock, struct rn_tcp, sock);
+    conn->cc.cwnd = 2u << 20;
+    conn->rtt.min_us = conn->rtt.srtt_us = 100;
+    write_now(&f, sock, MSS, 0);
+
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 512 * 1024); /* such a window was never sent */
+    conn->flight->max_out = 1u << 20;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 4u << 20);
+
+    conn->rtt.srtt_us = 100 * conn->rtt.min_us;
+    conn->snd.queued = 3u << 20;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 3u << 20);
+    conn->snd.queued = MSS;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 512 * 1024);
+    rn_sock_abort(sock);
+    tcp_fixture_fini(&f);
+}
+
 /* The window told with an old sequence number, by the segment that fills a hole of ours, still counts. */
 static void test_an_ack_that_advances_tells_its_window(void **state)
 {
@@ -434,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_keepalive_probes_then_gives_up),
         cmocka_unit_test(test_pacing_rate_is_kept),
         cmocka_unit_test(test_local_send_buffer_is_shared_by_all_who_send),
+        cmocka_unit_test(test_send_buffer_of_a_short_path_is_given_back_when_others_come),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
