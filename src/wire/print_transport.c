@@ -126,6 +126,19 @@ static void print_fastopen(struct rn_text *out, const struct rn_tcp_opts *opts)
         rn_text_hexdump(out, rn_view_of(opts->cookie, opts->cookie_len));
 }
 
+/* RFC 9768 §3.2.3. */
+static void print_accecn(struct rn_text *out, const struct rn_tcp_opts *opts)
+{
+    static const char *const names[2][RN_TCP_ACCECN_MAX] = { { " e0b ", " ceb ", " e1b " },
+                                                             { " e1b ", " ceb ", " e0b " } };
+
+    rn_text_str(out, "ECN");
+    for (unsigned i = 0; i < opts->n_accecn; i++) {
+        rn_text_str(out, names[opts->accecn_order][i]);
+        rn_text_u64(out, opts->accecn[i]);
+    }
+}
+
 static void print_tcp_options(struct rn_text *out, struct rn_view bytes)
 {
     struct rn_tcp_opts opts;
@@ -157,6 +170,10 @@ static void print_tcp_options(struct rn_text *out, struct rn_view bytes)
     if (opts.has_fastopen) {
         next_item(out, &n_items);
         print_fastopen(out, &opts);
+    }
+    if (opts.has_accecn) {
+        next_item(out, &n_items);
+        print_accecn(out, &opts);
     }
     if (!is_sound) {
         next_item(out, &n_items);

@@ -10,6 +10,8 @@ enum {
     KIND_SACK = 5,
     KIND_TS = 8,
     KIND_FASTOPEN = 34,
+    KIND_ACCECN0 = 172, /* RFC 9768 §3.2.3: the two orders of its counters */
+    KIND_ACCECN1 = 174,
     KIND_EXPERIMENT = 254, /* RFC 6994: two more bytes say which */
 };
 
@@ -27,6 +29,8 @@ enum {
     LEN_EXPERIMENT_BASE = 4,
     LEN_FASTOPEN_MIN = 6, /* RFC 7413 §4.1.1 */
     LEN_FASTOPEN_MAX = 18,
+    LEN_ACCECN_BASE = 2,
+    LEN_ACCECN_COUNTER = 3,
 };
 
 #define NOP_NOP_TS 0x0101080au
@@ -111,6 +115,26 @@ static bool read_experiment(struct rn_tcp_opts *opts, struct rn_reader *body)
     return true;
 }
 
+static uint32_t read_be24(struct rn_reader *body)
+{
+    uint32_t high = rn_read_u8(body);
+
+    return high << 16 | rn_read_be16(body);
+}
+
+/* Of a length we do not know, the whole counters count (RFC 9768 §3.2.3). */
+static bool read_accecn(struct rn_tcp_opts *opts, struct rn_reader *body, uint8_t order)
+{
+    size_t n = body->rest.len / LEN_ACCECN_COUNTER;
+
+    opts->n_accecn = (uint8_t)(n < RN_TCP_ACCECN_MAX ? n : RN_TCP_ACCECN_MAX);
+    for (unsigned i = 0; i < opts->n_accecn; i++)
+        opts->accecn[i] = read_be24(body);
+    opts->accecn_order = order;
+    opts->has_accecn = true;
+    return true;
+}
+
 static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader *body)
 {
     switch (kind) {
@@ -127,6 +151,10 @@ static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader
         return read_ts(opts, body);
     case KIND_FASTOPEN:
         return read_fastopen(opts, body);
+    case KIND_ACCECN0:
+        return read_accecn(opts, body, 0);
+    case KIND_ACCECN1:
+        return read_accecn(opts, body, 1);
     case KIND_EXPERIMENT:
         return read_experiment(opts, body);
     default:
@@ -185,6 +213,16 @@ static size_t fastopen_padding(const struct rn_tcp_opts *opts)
     return (4 - fastopen_len(opts) % 4) % 4;
 }
 
+static size_t accecn_len(const struct rn_tcp_opts *opts)
+{
+    return LEN_ACCECN_BASE + (size_t)opts->n_accecn * LEN_ACCECN_COUNTER;
+}
+
+static size_t accecn_padding(const struct rn_tcp_opts *opts)
+{
+    return (4 - accecn_len(opts) % 4) % 4;
+}
+
 size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts)
 {
     size_t n = 0;
@@ -201,6 +239,8 @@ size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts)
         n += 4 + (size_t)opts->n_sack * LEN_SACK_BLOCK;
     if (opts->has_fastopen)
         n += fastopen_len(opts) + fastopen_padding(opts);
+    if (opts->has_accecn)
+        n += accecn_len(opts) + accecn_padding(opts);
     return n;
 }
 
@@ -252,6 +292,16 @@ static void write_fastopen(const struct rn_tcp_opts *opts, struct rn_writer *w)
     write_nops(w, fastopen_padding(opts));
 }
 
+static void write_accecn(const struct rn_tcp_opts *opts, struct rn_writer *w)
+{
+    write_kind(w, opts->accecn_order == 0 ? KIND_ACCECN0 : KIND_ACCECN1, (uint8_t)accecn_len(opts));
+    for (unsigned i = 0; i < opts->n_accecn; i++) {
+        rn_write_u8(w, opts->accecn[i] >> 16 & 0xff);
+        rn_write_be16(w, opts->accecn[i] & 0xffff);
+    }
+    write_nops(w, accecn_padding(opts));
+}
+
 void rn_tcp_opts_emit(const struct rn_tcp_opts *opts, struct rn_writer *w)
 {
     if (opts->has_mss) {
@@ -269,4 +319,6 @@ void rn_tcp_opts_emit(const struct rn_tcp_opts *opts, struct rn_writer *w)
         write_sack(opts, w);
     if (opts->has_fastopen)
         write_fastopen(opts, w);
+    if (opts->has_accecn)
+        write_accecn(opts, w);
 }

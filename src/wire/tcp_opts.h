@@ -1,7 +1,7 @@
 #pragma once
 /*
  * TCP options: MSS (RFC 9293 §3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), Fast Open cookie
- * (RFC 7413). Whether an option may stand in this segment at all is TCP's question, not asked here.
+ * (RFC 7413), counters of Accurate ECN (RFC 9768). Whether an option may stand in this segment at all is TCP's question, not asked here.
  */
 #include "base/seq.h"
 #include "base/view.h"
@@ -11,6 +11,7 @@
 #define RN_TCP_SACK_MAX         4u  /* blocks that fit; 3 beside timestamps (RFC 2018 §3) */
 #define RN_TCP_WSCALE_MAX       14u /* RFC 7323 §2.3 */
 #define RN_TCP_COOKIE_MAX_BYTES 16u /* RFC 7413 §4.1.1 */
+#define RN_TCP_ACCECN_MAX       3u  /* counters, RFC 9768 §3.2.3 */
 #define RN_TCP_TS_BYTES         12u /* NOP NOP timestamps, RFC 7323 appendix A */
 
 struct rn_tcp_sack_block {
@@ -25,6 +26,9 @@ struct rn_tcp_opts {
     bool has_ts;
     bool has_fastopen;    /* with cookie_len 0: a cookie is asked for */
     bool is_fastopen_exp; /* in the experimental form, kind 254 */
+    bool has_accecn;
+    uint8_t accecn_order; /* 0: ECT(0), CE, ECT(1); 1: ECT(1), CE, ECT(0) */
+    uint8_t n_accecn;     /* so many counters of that order */
     uint8_t wscale;       /* a larger value was taken as 14, as RFC 7323 §2.3 wants it */
     uint8_t n_sack;
     uint8_t cookie_len;
@@ -33,6 +37,7 @@ struct rn_tcp_opts {
     uint32_t ts_ecr;
     struct rn_tcp_sack_block sack[RN_TCP_SACK_MAX];
     uint8_t cookie[RN_TCP_COOKIE_MAX_BYTES];
+    uint32_t accecn[RN_TCP_ACCECN_MAX]; /* bytes modulo 2^24 */
 };
 
 /*

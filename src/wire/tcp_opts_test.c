@@ -184,6 +184,59 @@ static void test_a_broken_cookie_is_no_cookie(void **state)
     (void)state;
 }
 
+static void test_accecn_counters_are_read_in_both_orders_and_all_lengths(void **state)
+{
+    static const uint8_t order0[] = { 172, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1 };
+    static const uint8_t order1[] = { 174, 5, 0xff, 0xee, 0xdd, 1, 1, 1 };
+    static const uint8_t empty[] = { 172, 2 };
+    static const uint8_t odd[] = { 174, 7, 0, 0, 1, 9, 9, 0 };
+    static const uint8_t longer[] = { 172, 12, 0, 0, 1, 0, 0, 2, 0, 0, 3, 9 };
+    struct rn_tcp_opts opts;
+
+    (void)state;
+    assert_true(rn_tcp_opts_parse(&opts, rn_view_of(order0, sizeof(order0))));
+    assert_true(opts.has_accecn);
+    assert_int_equal(opts.accecn_order, 0);
+    assert_int_equal(opts.n_accecn, 3);
+    assert_int_equal(opts.accecn[0], 0x010203);
+    assert_int_equal(opts.accecn[2], 0x070809);
+    assert_true(rn_tcp_opts_parse(&opts, rn_view_of(order1, sizeof(order1))));
+    assert_int_equal(opts.accecn_order, 1);
+    assert_int_equal(opts.n_accecn, 1);
+    assert_int_equal(opts.accecn[0], 0xffeedd);
+    assert_true(rn_tcp_opts_parse(&opts, rn_view_of(empty, sizeof(empty))));
+    assert_true(opts.has_accecn);
+    assert_int_equal(opts.n_accecn, 0);
+    assert_true(rn_tcp_opts_parse(&opts, rn_view_of(odd, sizeof(odd))));
+    assert_int_equal(opts.n_accecn, 1);
+    assert_true(rn_tcp_opts_parse(&opts, rn_view_of(longer, sizeof(longer))));
+    assert_int_equal(opts.n_accecn, 3);
+    for (size_t cut = 1; cut < sizeof(order0) - 1; cut++)
+        assert_false(rn_tcp_opts_parse(&opts, rn_view_of(order0, cut)));
+}
+
+static void test_accecn_counters_are_written_as_they_are_read(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n <= RN_TCP_ACCECN_MAX; n++) {
+        struct rn_tcp_opts opts = { .has_accecn = true,
+                                    .accecn_order = n % 2,
+                                    .n_accecn = (uint8_t)n,
+                                    .accecn = { 0xabcdef, 1, 0x800000 } };
+        struct rn_tcp_opts again;
+        uint8_t bytes[40];
+        struct rn_writer w = rn_writer_of(bytes, sizeof(bytes));
+
+        rn_tcp_opts_emit(&opts, &w);
+        assert_int_equal(w.len, rn_tcp_opts_bytes(&opts));
+        assert_int_equal(w.len % 4, 0);
+        assert_true(rn_tcp_opts_parse(&again, rn_view_of(bytes, w.len)));
+        assert_int_equal(again.n_accecn, n);
+        assert_int_equal(again.accecn_order, n % 2);
+        assert_memory_equal(again.accecn, opts.accecn, n * sizeof(opts.accecn[0]));
+    }
+}
+
 static void test_emitting_too_much_overflows_the_writer(void **state)
 {
     const struct rn_tcp_opts opts = { .has_ts = true, .n_sack = 4 };
@@ -226,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_an_illegal_length_ends_the_reading),
         cmocka_unit_test(test_a_wild_window_scale_becomes_fourteen),
         cmocka_unit_test(test_a_broken_cookie_is_no_cookie),
+        cmocka_unit_test(test_accecn_counters_are_read_in_both_orders_and_all_lengths),
+        cmocka_unit_test(test_accecn_counters_are_written_as_they_are_read),
         cmocka_unit_test(test_emitting_too_much_overflows_the_writer),
         cmocka_unit_test(test_cuts_never_read_past_the_end),
     };

@@ -13,7 +13,9 @@ static bool same_options(const struct rn_tcp_opts *a, const struct rn_tcp_opts *
            a->ts_val == b->ts_val && a->ts_ecr == b->ts_ecr && a->n_sack == b->n_sack &&
            memcmp(a->sack, b->sack, sizeof(a->sack[0]) * a->n_sack) == 0 &&
            a->has_fastopen == b->has_fastopen && a->cookie_len == b->cookie_len &&
-           memcmp(a->cookie, b->cookie, a->cookie_len) == 0;
+           memcmp(a->cookie, b->cookie, a->cookie_len) == 0 && a->has_accecn == b->has_accecn &&
+           a->accecn_order == b->accecn_order && a->n_accecn == b->n_accecn &&
+           memcmp(a->accecn, b->accecn, sizeof(a->accecn[0]) * a->n_accecn) == 0;
 }
 
 static void check_options(struct rn_view bytes)
@@ -25,7 +27,7 @@ static void check_options(struct rn_view bytes)
 
     (void)rn_tcp_opts_parse(&opts, bytes);
     if (opts.n_sack > RN_TCP_SACK_MAX || opts.cookie_len > RN_TCP_COOKIE_MAX_BYTES ||
-        opts.wscale > RN_TCP_WSCALE_MAX)
+        opts.n_accecn > RN_TCP_ACCECN_MAX || opts.wscale > RN_TCP_WSCALE_MAX)
         abort();
     rn_tcp_opts_emit(&opts, &w);
     if (w.overflow || w.len % 4 != 0 || w.len != rn_tcp_opts_bytes(&opts))
