@@ -120,7 +120,8 @@ static bool mark(struct rn_fq_codel *fq, struct rn_pkt *pkt)
 
     if (!rn_flow_of(pkt, fq->link_type, &flow))
         return false;
-    front = rn_pkt_own_front(pkt, rn_min_size(pkt->len, RN_PKT_HEAD_BYTES));
+    /* No more than the header: who cuts a super-packet wants its payload where it was. */
+    front = rn_pkt_own_front(pkt, flow.l4_at);
     if (front == NULL)
         return false;
     l3 = front + flow.l3_at;
