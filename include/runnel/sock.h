@@ -118,11 +118,15 @@ enum rn_sock_opt {
     RN_TCP_RCVBUF_MOST, /* bytes, default 6 MiB: what auto-tuning may make of the receive buffer; the window scale follows it */
 };
 
-/* RN_TCP_ECN (RFC 3168), numbered as Linux's tcp_ecn. */
+/* RN_TCP_ECN (RFC 3168), numbered as Linux's tcp_ecn. Who asks for Accurate ECN (RFC 9768), which counts marks instead of
+ * telling of one a round trip, is content with RFC 3168's if the peer knows no better, and so is who grants it. */
 enum rn_tcp_ecn_choice {
-    RN_TCP_ECN_OFF,   /* not asked for, not granted */
-    RN_TCP_ECN_ASK,   /* connect() asks for it, and it is granted to who asks */
-    RN_TCP_ECN_GRANT, /* granted to who asks; the default */
+    RN_TCP_ECN_OFF,                /* not asked for, not granted */
+    RN_TCP_ECN_ASK,                /* connect() asks for it, and it is granted to who asks */
+    RN_TCP_ECN_GRANT,              /* granted to who asks; the default */
+    RN_TCP_ECN_ACCURATE_ASK,       /* connect() asks for the accurate one, and either is granted */
+    RN_TCP_ECN_ACCURATE_GRANT_ASK, /* connect() asks for RFC 3168's, and either is granted */
+    RN_TCP_ECN_ACCURATE_GRANT,     /* not asked for, either is granted */
 };
 
 enum rn_pmtud { RN_PMTUD_DONT, RN_PMTUD_WANT, RN_PMTUD_DO, RN_PMTUD_PROBE };

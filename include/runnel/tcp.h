@@ -113,6 +113,13 @@ struct rn_tcp_info {
     int64_t last_recv_ns, last_data_recv_ns, last_data_sent_ns; /* ago */
     /* How long there was data to send; of that, how long the peer's window or our buffer held it. To the ms. */
     int64_t busy_ns, rwnd_limited_ns, sndbuf_limited_ns;
+    /* Accurate ECN (RFC 9768) was agreed on. Of what we sent, and of what we received: segments that were marked CE, and
+     * payload by the mark it arrived with. The peer may not tell of his bytes; those marked CE are then estimated. */
+    bool has_accurate_ecn;
+    bool sends_ect; /* not where the path was seen to mangle ECN */
+    uint32_t delivered_ce_pkts, received_ce_pkts;
+    uint64_t delivered_ce_bytes, delivered_ect0_bytes, delivered_ect1_bytes;
+    uint64_t received_ce_bytes, received_ect0_bytes, received_ect1_bytes;
 };
 
 /* Errors: BAD_STATE (not TCP). */

@@ -2,6 +2,7 @@
  * What an arriving ACK means. The steps are in the order in which they need each other: window, SACK, what is
  * acknowledged, what that says of time, rate and loss, what congestion control makes of it, timers, the application.
  */
+#include "tcp/accecn.h"
 #include "tcp/cc.h"
 
 /* --- window --------------------------------------------------------------------------------------------------------- */
@@ -186,6 +187,8 @@ static void process(struct rn_tcp *conn, struct rn_tcp_ack *ack, uint32_t wnd_be
     rn_tcp_sack_in(conn, ack);
     acknowledge(conn, ack);
     rn_tcp_sack_raise_fack(conn, ack->seg);
+    if (rn_tcp_is_accurate(conn))
+        rn_tcp_accecn_ack_in(conn, ack);
     rn_tcp_rate_sample(conn, ack);
     sample_rtt(conn, ack);
     rn_tcp_tlp_on_ack(conn, ack);
@@ -208,11 +211,14 @@ void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg)
         take_window(conn, seg);
     take_handshake(conn, seg);
     if (conn->flight == NULL) {
+        if (rn_tcp_is_accurate(conn))
+            rn_tcp_accecn_ack_in(conn, &ack);
         if (owes_fin(conn))
             rn_tcp_want_output(conn);
         return;
     }
-    ack.is_ece = (conn->cc.ecn & RN_TCP_ECN_ON) != 0 && (seg->flags & RN_TCP_ECE) != 0;
+    ack.is_ece = (conn->cc.ecn & (RN_TCP_ECN_ON | RN_TCP_ECN_ACCURATE)) == RN_TCP_ECN_ON &&
+                 (seg->flags & RN_TCP_ECE) != 0;
     process(conn, &ack, wnd_before);
     rn_flow_confirm(conn->sock.stack, &conn->flow);
 }

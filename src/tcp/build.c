@@ -3,11 +3,10 @@
  * costs what a small one costs, and its checksum is left to whoever cuts it (RN_CSUM_PARTIAL).
  */
 #include "base/checksum.h"
-#include "tcp/flight.h"
+#include "tcp/accecn.h"
 
 #include <runnel/err.h>
 
-#define ECT_0    2u /* RFC 3168 §5 */
 #define ECN_MASK 3u
 
 static bool is_synchronized(const struct rn_tcp *conn)
@@ -28,8 +27,11 @@ static uint16_t ecn_flags(struct rn_tcp *conn, const struct rn_tcp_out *out)
 {
     uint16_t flags = 0;
 
-    if ((conn->cc.ecn & RN_TCP_ECN_ON) == 0 || (out->flags & (RN_TCP_SYN | RN_TCP_RST)) != 0)
+    if ((conn->cc.ecn & (RN_TCP_ECN_ON | RN_TCP_ECN_ACCURATE)) == 0 ||
+        (out->flags & (RN_TCP_SYN | RN_TCP_RST)) != 0)
         return 0;
+    if (rn_tcp_is_accurate(conn))
+        return rn_tcp_accecn_flags(conn, out);
     if ((conn->cc.ecn & RN_TCP_ECN_ECHO) != 0)
         flags |= RN_TCP_ECE;
     if ((conn->cc.ecn & RN_TCP_ECN_CWR) != 0 && out->len != 0 && !out->is_retransmit) {
@@ -45,7 +47,7 @@ static uint8_t tos_of(const struct rn_tcp *conn, const struct rn_tcp_out *out)
     uint8_t tos = (uint8_t)(conn->sock.tos & ~ECN_MASK);
 
     if ((conn->cc.ecn & RN_TCP_ECN_ON) != 0 && out->len != 0 && !out->is_retransmit)
-        tos |= ECT_0;
+        tos |= RN_TCP_ECT_0;
     return tos;
 }
 
@@ -87,6 +89,8 @@ static bool write_header(struct rn_tcp *conn, const struct rn_tcp_out *out, stru
     if ((hdr.flags & RN_TCP_ACK) != 0)
         hdr.ack = conn->rcv.nxt;
     rn_tcp_opts_for(conn, opts_kind(hdr.flags), &opts);
+    if (rn_tcp_is_accurate(conn) && (hdr.flags & RN_TCP_SYN) == 0)
+        rn_tcp_accecn_put(conn, out, &opts);
     if ((hdr.flags & RN_TCP_RST) != 0)
         opts.n_sack = 0; /* only timestamps belong on a RST (RFC 7323 §3.2) */
     hdr.window = rn_tcp_rcv_announce(conn, hdr.flags);

@@ -1,5 +1,6 @@
 #include "tcp/conn.h"
 
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/forwarder.h"
 #include "tcp/life.h"
@@ -86,6 +87,7 @@ void rn_tcp_conn_free(struct rn_tcp *conn)
     rn_flow_release(&conn->flow);
     rn_sock_fini(&conn->sock);
     rn_tcp_fastopen_release(conn);
+    rn_tcp_accecn_free(conn);
     rn_alloc_free(alloc, conn->cold, sizeof(*conn->cold));
     rn_alloc_free(alloc, conn, sizeof(*conn));
 }

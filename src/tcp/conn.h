@@ -24,6 +24,7 @@ struct rn_tcp_flight;         /* tcp/flight.h */
 struct rn_tcp_rx;             /* tcp/reorder.h */
 struct rn_tcp_listen;         /* tcp/listen.h */
 struct rn_tcp_cc_ops;         /* tcp/cc.h */
+struct rn_tcp_accecn;         /* tcp/accecn.h */
 struct rn_tcp_fastopen;       /* tcp/fastopen.h */
 struct rn_tcp_fastopen_cache; /* tcp/fastopen_client.c */
 
@@ -38,6 +39,8 @@ struct rn_tcp_seg {
     uint16_t flags; /* RN_TCP_FIN ... */
     uint8_t tos;    /* of the IP header, for ECN */
     bool has_opts;  /* opts below were parsed */
+    bool
+        has_no_ace; /* its ECN flags speak of the handshake: they are no counter (RFC 9768 §3.2.2) */
     struct rn_tcp_opts opts;
 };
 
@@ -93,21 +96,12 @@ struct rn_tcp_rtt {
     uint16_t last_rate; /* delivery rate when the last flight ended, packed (rate.c) */
 };
 
-/* struct rn_tcp_cc.ecn, bits (RFC 3168 §6.1). */
-enum rn_tcp_ecn_bit {
-    RN_TCP_ECN_WANTED = 1 << 0,  /* connect() asks for it */
-    RN_TCP_ECN_ON = 1 << 1,      /* negotiated: new data is sent as ECT(0) */
-    RN_TCP_ECN_ECHO = 1 << 2,    /* CE arrived: every ACK carries ECE until the peer sends CWR */
-    RN_TCP_ECN_CWR = 1 << 3,     /* we reduced cwnd: the next new data carries CWR */
-    RN_TCP_ECN_REFUSED = 1 << 4, /* not granted to who asks */
-};
-
 struct rn_tcp_cc {
     const struct rn_tcp_cc_ops *ops;
     uint32_t cwnd;     /* bytes */
     uint32_t ssthresh; /* bytes; UINT32_MAX: none yet */
     uint8_t ca_state;  /* enum rn_tcp_ca_state */
-    uint8_t ecn;       /* enum rn_tcp_ecn_bit */
+    uint8_t ecn;       /* enum rn_tcp_ecn_bit, tcp/ecn.h */
     bool is_cwnd_limited;
     uint32_t last_sent_ms; /* any new data, milliseconds modulo 2^32: restart after idle */
     void *state;           /* controller's own, owned; NULL until first needed */
@@ -165,6 +159,7 @@ struct rn_tcp_cold {
     uint32_t rwnd_limited_ms, sndbuf_limited_ms; /* of the time busy */
     uint8_t keep_cnt, syn_cnt, burst_segs;
     struct rn_tcp_fastopen *fastopen; /* holds a reference; of listeners and early connections */
+    struct rn_tcp_accecn *accecn;     /* owned; of who asks for Accurate ECN or uses it */
     struct rn_tcp_sizes sizes;
 };
 
@@ -361,6 +356,8 @@ void rn_tcp_mtu_changed(struct rn_tcp *conn);
 void rn_tcp_send_syn(struct rn_tcp *conn);
 /* Effective MSS for what we send: path MTU, peer MSS, options in use. */
 uint16_t rn_tcp_mss_now(const struct rn_tcp *conn);
+/* The same, had segments no options. */
+uint32_t rn_tcp_mss_without_opts(const struct rn_tcp *conn);
 /* Starting values when the handshake is done: cwnd = IW10 (RFC 6928), controller, mss. The input side calls it before it
  * gives the ACK of our SYN to rn_tcp_ack_in, which advances una over the SYN and takes the RTT sample. */
 void rn_tcp_snd_established(struct rn_tcp *conn);

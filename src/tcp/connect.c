@@ -1,3 +1,4 @@
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/life.h"
@@ -74,6 +75,9 @@ static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
     int err;
 
     err = check_connectable(conn, remote);
+    if (err < 0)
+        return err;
+    err = rn_tcp_ecn_prepare(conn);
     if (err < 0)
         return err;
     err = choose_source(conn, &local, &to);
@@ -213,7 +217,7 @@ static void rest_of_syn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 static void on_syn_ack(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
     take_syn(conn, seg);
-    rn_tcp_ecn_on_syn_ack(conn, seg->flags);
+    rn_tcp_ecn_on_syn_ack(conn, seg);
     rn_tcp_fastopen_on_syn_ack(conn, seg);
     rn_tcp_established(conn);
     rn_tcp_ack_in(conn, seg);
@@ -221,17 +225,23 @@ static void on_syn_ack(struct rn_tcp *conn, struct rn_tcp_seg *seg)
         return;
     rn_tcp_fastopen_resend(conn);
     conn->flags |= RN_TCPF_ACK_NOW;
+    if (rn_tcp_is_accurate(conn)) /* before data that may wait (RFC 9768 §3.2.2.1) */
+        rn_tcp_accecn_ack_syn_ack(conn, seg);
     rn_tcp_want_output(conn);
     rest_of_syn(conn, seg);
 }
 
 /* Simultaneous open, RFC 9293 §3.5 figure 8. */
-static void on_bare_syn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+static enum rn_drop on_bare_syn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
+    struct rn_tcp_syn syn = { .flags = seg->flags, .tos = seg->tos };
+
+    if (rn_tcp_ecn_on_syn(conn, &syn) < 0)
+        return RN_DROP_NOMEM;
     take_syn(conn, seg);
-    rn_tcp_ecn_on_syn(conn, seg->flags);
     rn_tcp_move(conn, RN_TCP_EV_SYN_RCVD);
     rn_tcp_send_syn(conn);
+    return RN_DROP_CONSUMED;
 }
 
 static enum rn_drop syn_sent_step(struct rn_tcp *conn, struct rn_tcp_seg *seg)
@@ -251,10 +261,9 @@ static enum rn_drop syn_sent_step(struct rn_tcp *conn, struct rn_tcp_seg *seg)
     }
     if ((seg->flags & RN_TCP_SYN) == 0)
         return RN_DROP_TCP_UNACCEPTABLE;
-    if (has_ack)
-        on_syn_ack(conn, seg);
-    else
-        on_bare_syn(conn, seg);
+    if (!has_ack)
+        return on_bare_syn(conn, seg);
+    on_syn_ack(conn, seg);
     return RN_DROP_CONSUMED;
 }
 

@@ -1,3 +1,4 @@
+#include "tcp/accecn.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
 #include "tcp/reorder.h"
@@ -58,7 +59,7 @@ static uint32_t encode_ts(const struct rn_stack *stack, const struct rn_tcp_syn 
 
     if (syn->opts.sack_ok)
         bits |= TS_SACK;
-    if ((syn->flags & (RN_TCP_ECE | RN_TCP_CWR)) == (RN_TCP_ECE | RN_TCP_CWR))
+    if ((syn->flags & RN_TCP_ECE) != 0 && (syn->flags & RN_TCP_AE) == 0)
         bits |= TS_ECN;
     ts = (now & ~((1u << TS_BITS) - 1)) | bits;
     /* A later segment must not carry an earlier time. */
@@ -75,7 +76,8 @@ static void decode_ts(struct rn_tcp_syn *syn, const struct rn_tcp_opts *opts)
     syn->opts.has_wscale = wscale != TS_NO_WSCALE;
     syn->opts.wscale = syn->opts.has_wscale ? (uint8_t)wscale : 0;
     syn->opts.sack_ok = (bits & TS_SACK) != 0;
-    syn->flags = (bits & TS_ECN) != 0 ? RN_TCP_SYN | RN_TCP_ECE | RN_TCP_CWR : RN_TCP_SYN;
+    if ((bits & TS_ECN) != 0)
+        syn->flags = RN_TCP_SYN | RN_TCP_ECE | RN_TCP_CWR;
 }
 
 static rn_seq make_isn(const struct rn_stack *stack, const struct rn_tcp_syn *syn)
@@ -94,7 +96,8 @@ static void forget_what_is_not_kept(struct rn_tcp_syn *syn)
         return;
     syn->opts.sack_ok = false;
     syn->opts.has_wscale = false;
-    syn->flags = RN_TCP_SYN;
+    if ((syn->flags & RN_TCP_AE) == 0)
+        syn->flags = RN_TCP_SYN;
 }
 
 void rn_tcp_cookie_send(struct rn_tcp *listener, const struct rn_tcp_syn *syn)
@@ -141,6 +144,15 @@ static uint32_t decode_isn(const struct rn_stack *stack, const struct rn_tcp_syn
     return rn_min_u32(index, RN_ARRAY_LEN(mss_table));
 }
 
+/* RFC 9768 §5.1: only who asked for AccECN, and was granted it, says such a number in his ACK. */
+static uint16_t flags_told_by(const struct rn_tcp *listener, const struct rn_tcp_seg *seg)
+{
+    bool is_accurate = (listener->cc.ecn & RN_TCP_ECN_ACCURATE_IN) != 0 &&
+                       (seg->flags & (RN_TCP_AE | RN_TCP_CWR)) != 0;
+
+    return is_accurate ? RN_TCP_AE | RN_TCP_CWR | RN_TCP_ECE : 0;
+}
+
 bool rn_tcp_cookie_check(struct rn_tcp *listener, struct rn_tcp_syn *syn,
                          const struct rn_tcp_seg *seg)
 {
@@ -157,7 +169,7 @@ bool rn_tcp_cookie_check(struct rn_tcp *listener, struct rn_tcp_syn *syn,
         return false;
     }
     syn->opts = (struct rn_tcp_opts){ .has_mss = true, .mss = mss_table[index] };
-    syn->flags = RN_TCP_SYN;
+    syn->flags = (uint16_t)(RN_TCP_SYN | flags_told_by(listener, seg));
     if (seg->opts.has_ts &&
         (listener->flags & RN_TCPF_TS) != 0) /* our echoed value tells the rest */
         decode_ts(syn, &seg->opts);

@@ -19,26 +19,28 @@ static void live(struct tcp_fixture *f)
     int64_t n;
 
     if (rn_tcp_new(&server, f->stack) == 0 && rn_sock_bind(server, &local) == 0 &&
-        rn_sock_set_opt(server, RN_TCP_LINGER2_NS, 7) == 0)
+        rn_sock_set_opt(server, RN_TCP_LINGER2_NS, 7) == 0 &&
+        rn_sock_set_opt(server, RN_TCP_ECN, RN_TCP_ECN_ACCURATE_GRANT) == 0)
         (void)!rn_sock_listen(server, 4);
-    fix_peer(f, "S 0:0(0) win 65535 <mss 1460,sackOK,TS 1 0,wscale 7>");
+    fix_peer(f, "SEWA 0:0(0) win 65535 <mss 1460,sackOK,TS 1 0,wscale 7>");
     while (!f->knows_our_isn && !rn_pktq_is_empty(&f->out))
         (void)fix_next(f);
-    fix_peer(f, ". 1:1(0) ack 1 <TS 1 0>");
-    fix_peer(f, ". 1001:2001(1000) ack 1 <TS 1 0>");
-    fix_peer(f, ". 3001:4001(1000) ack 1 <TS 1 0>");
-    fix_peer(f, ". 1:2001(2000) ack 1 <TS 1 0>");
+    fix_peer(f, "W. 1:1(0) ack 1 <TS 1 0>");
+    fix_peer(f, "EA. 1001:2001(1000) ack 1 <TS 1 0>");
+    fix_peer(f, "EA. 3001:4001(1000) ack 1 <TS 1 0>");
+    fix_peer(f, "EA. 1:2001(2000) ack 1 <TS 1 0>");
     if (server != NULL && rn_sock_accept(server, &sock) == 0) {
         rn_tcp_consume(sock, 1500);
         n = rn_tcp_write(sock, bytes, sizeof(bytes), 0);
         fix_turn(f);
-        fix_peer(f, ". 2001:2001(0) ack 1461 <TS 1 0,sack 2921:4381>");
+        fix_peer(f, "EA. 2001:2001(0) ack 1461 <TS 1 0,sack 2921:4381>");
         if (n > 0)
             (void)!rn_sock_shutdown(sock, RN_SHUT_WRITE);
         fix_pass(f, 2000);
         rn_sock_close(sock);
     }
-    if (rn_tcp_new(&client, f->stack) == 0)
+    if (rn_tcp_new(&client, f->stack) == 0 &&
+        rn_sock_set_opt(client, RN_TCP_ECN, RN_TCP_ECN_ACCURATE_ASK) == 0)
         (void)!rn_sock_connect(client, &remote);
     fix_pass(f, 2000);
     drop_out(f);

@@ -1,3 +1,4 @@
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/listen.h"
@@ -35,6 +36,7 @@ struct rn_tcp_half {
     bool has_wscale;
     bool has_ts;
     bool has_sack;
+    bool is_ect_unsafe; /* as in struct rn_tcp_syn */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp_half) <= 160,
@@ -91,6 +93,7 @@ static struct rn_tcp_syn facts_of(const struct rn_tcp_half *half)
         .nic = half->demux.key.nic,
         .flags = half->syn_flags,
         .tos = half->tos,
+        .is_ect_unsafe = half->is_ect_unsafe,
         .has_isn = true,
         .isn = half->iss,
         .seq = half->irs,
@@ -156,14 +159,6 @@ static void send(const struct rn_tcp_half *half, uint16_t flags)
     rn_tcp_send_bare(stack_of(half), &bare);
 }
 
-/* RFC 3168 §6.1.1. */
-static uint16_t syn_ack_flags(const struct rn_tcp_syn *syn)
-{
-    bool asks_for_ecn = (syn->flags & (RN_TCP_ECE | RN_TCP_CWR)) == (RN_TCP_ECE | RN_TCP_CWR);
-
-    return RN_TCP_SYN | RN_TCP_ACK | (asks_for_ecn ? RN_TCP_ECE : 0);
-}
-
 void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn *syn,
                          const struct rn_tcp_syn_ack *answer)
 {
@@ -180,7 +175,7 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
         .remote = syn->remote,
         .seq = answer->isn,
         .ack = rn_seq_add(syn->seq, 1),
-        .flags = syn_ack_flags(syn),
+        .flags = (uint16_t)(RN_TCP_SYN | RN_TCP_ACK | rn_tcp_ecn_answer(syn, answer->retries)),
         .window = answer->window,
         .nic = syn->local.nic,
         .tos = listener->sock.tos,
@@ -199,8 +194,16 @@ void rn_tcp_send_syn_ack(const struct rn_tcp *listener, const struct rn_tcp_syn 
     opts.sack_ok = syn->opts.sack_ok;
     opts.has_wscale = syn->opts.has_wscale;
     opts.wscale = answer->wscale;
+    if ((syn->flags & RN_TCP_AE) != 0 && !answer->is_retransmit)
+        rn_tcp_accecn_put_first(&opts);
     rn_tcp_send_bare(stack, &bare);
     rn_flow_release(&flow);
+}
+
+/* Asks for AccECN, and was granted it. */
+static bool is_accurate(const struct rn_tcp_half *half)
+{
+    return (half->syn_flags & RN_TCP_AE) != 0;
 }
 
 /* @asked: the SYN that is answered for the first time; NULL: it is answered again, by what was kept of it. */
@@ -210,10 +213,24 @@ static void send_syn_ack(const struct rn_tcp_half *half, const struct rn_tcp_syn
     struct rn_tcp_syn_ack answer = { .isn = half->iss,
                                      .window = half->our_wnd,
                                      .wscale = half->our_wscale,
+                                     .retries = half->retries,
                                      .is_retransmit = asked == NULL };
 
     put_timestamps(half, &answer.opts);
     rn_tcp_send_syn_ack(half->listener, asked != NULL ? asked : &kept, &answer);
+}
+
+/* RFC 9768 §3.1.5: what else than the mode it was answered in a SYN may still change. false: it asks for another. */
+static bool takes_ecn_of(struct rn_tcp_half *half, const struct rn_tcp_seg *seg)
+{
+    uint16_t all = RN_TCP_AE | RN_TCP_CWR | RN_TCP_ECE;
+    uint16_t wish = rn_tcp_ecn_wish(half->listener->cc.ecn, seg->flags);
+
+    if ((half->syn_flags & all) != 0 && wish != 0 && wish != (half->syn_flags & all))
+        return false;
+    half->tos = seg->tos;
+    half->is_ect_unsafe |= is_accurate(half) && wish == 0;
+    return true;
 }
 
 static int64_t timeout_ns(const struct rn_tcp_half *half)
@@ -239,6 +256,7 @@ static void on_timeout(struct rn_timer *timer)
     half->retries++;
     stack_of(half)->stats.tcp_timeouts++;
     send_syn_ack(half, NULL);
+    half->is_ect_unsafe |= is_accurate(half) && !rn_tcp_ecn_is_answered(half->retries);
     arm(half);
 }
 
@@ -265,16 +283,19 @@ int rn_tcp_half_open(struct rn_tcp *listener, const struct rn_tcp_syn *syn)
     return RN_OK;
 }
 
+static void reset(struct rn_tcp_half *half)
+{
+    stack_of(half)->stats.tcp_out_rsts++;
+    send(half, RN_TCP_RST | RN_TCP_ACK);
+    give_up(half);
+}
+
 void rn_tcp_half_end_all(struct rn_tcp_listen *listen)
 {
     struct rn_list *node;
 
     while ((node = rn_list_first(&listen->half_open)) != NULL) {
-        struct rn_tcp_half *half = rn_list_entry(node, struct rn_tcp_half, link);
-
-        stack_of(half)->stats.tcp_out_rsts++;
-        send(half, RN_TCP_RST | RN_TCP_ACK);
-        give_up(half);
+        reset(rn_list_entry(node, struct rn_tcp_half, link));
     }
 }
 
@@ -292,7 +313,8 @@ static void challenge(struct rn_tcp_half *half)
     }
     half->last_challenge_ms = now;
     stats->tcp_challenge_acks++;
-    send(half, RN_TCP_ACK);
+    /* RFC 9768 §3.2.1: no packet was marked yet, which is 5. */
+    send(half, is_accurate(half) ? RN_TCP_ACK | RN_TCP_AE | RN_TCP_ECE : RN_TCP_ACK);
 }
 
 static bool is_syn_again(const struct rn_tcp_half *half, const struct rn_tcp_seg *seg)
@@ -389,6 +411,10 @@ static enum rn_drop on_handshake_done(struct rn_tcp_half *half, struct rn_tcp_se
 static enum rn_drop half_step(struct rn_tcp_half *half, struct rn_tcp_seg *seg)
 {
     if (is_syn_again(half, seg)) {
+        if (!takes_ecn_of(half, seg)) {
+            reset(half);
+            return RN_DROP_TCP_UNACCEPTABLE;
+        }
         send_syn_ack(half, NULL);
         return RN_DROP_TCP_DUPLICATE;
     }

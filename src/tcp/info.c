@@ -1,4 +1,4 @@
-#include "tcp/flight.h"
+#include "tcp/accecn.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
 
@@ -40,7 +40,7 @@ static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->has_timestamps = (conn->flags & RN_TCPF_TS) != 0;
     info->has_sack = (conn->flags & RN_TCPF_SACK) != 0;
     info->has_wscale = (conn->flags & RN_TCPF_WSCALE) != 0;
-    info->has_ecn = (conn->cc.ecn & RN_TCP_ECN_ON) != 0;
+    info->has_ecn = (conn->cc.ecn & (RN_TCP_ECN_ON | RN_TCP_ECN_ACCURATE)) != 0;
     info->has_syn_data = (conn->flags & RN_TCPF_SYN_DATA_ACKED) != 0;
     info->snd_wscale = conn->snd.wscale;
     info->rcv_wscale = conn->rcv.wscale;
@@ -103,6 +103,25 @@ static void fill_windows(const struct rn_tcp *conn, struct rn_tcp_info *info)
     info->rcv_ooo_pkts = conn->rcv.rx->n_ooo;
 }
 
+static void fill_accurate_ecn(const struct rn_tcp *conn, struct rn_tcp_info *info)
+{
+    const struct rn_tcp_accecn *accecn;
+
+    if (!rn_tcp_is_accurate(conn))
+        return;
+    accecn = rn_tcp_accecn_of(conn);
+    info->has_accurate_ecn = true;
+    info->sends_ect = (conn->cc.ecn & RN_TCP_ECN_ON) != 0;
+    info->delivered_ce_pkts = accecn->delivered_ce;
+    info->delivered_ce_bytes = accecn->delivered[RN_TCP_CE];
+    info->delivered_ect0_bytes = accecn->delivered[RN_TCP_ECT_0];
+    info->delivered_ect1_bytes = accecn->delivered[RN_TCP_ECT_1];
+    info->received_ce_pkts = accecn->received_ce;
+    info->received_ce_bytes = accecn->received[RN_TCP_CE];
+    info->received_ect0_bytes = accecn->received[RN_TCP_ECT_0];
+    info->received_ect1_bytes = accecn->received[RN_TCP_ECT_1];
+}
+
 static uint32_t pkts_of(const struct rn_tcp *conn, uint32_t bytes)
 {
     return conn->snd.mss == 0 ? 0 : (bytes + conn->snd.mss - 1) / conn->snd.mss;
@@ -154,6 +173,7 @@ int rn_tcp_get_info(const struct rn_sock *sock, struct rn_tcp_info *ret)
     fill_windows(conn, &info);
     fill_flight(conn, &info);
     fill_rate(conn, &info);
+    fill_accurate_ecn(conn, &info);
     *ret = info;
     return RN_OK;
 }

@@ -67,9 +67,6 @@ void rn_tcp_opts_negotiate(struct rn_tcp *conn, const struct rn_tcp_opts *peer);
 uint16_t rn_tcp_opts_our_mss(const struct rn_tcp *conn);
 /* The same for a connection to be: what fits this way, within the option @mss_user (0: none). */
 uint16_t rn_tcp_opts_mss_of(const struct rn_flow *flow, struct rn_addr dst, uint16_t mss_user);
-/* RFC 3168 §6.1.1: @flags of the peer's SYN, SYN+ACK. */
-void rn_tcp_ecn_on_syn(struct rn_tcp *conn, uint16_t flags);
-void rn_tcp_ecn_on_syn_ack(struct rn_tcp *conn, uint16_t flags);
 
 /* reset.c: a segment that belongs to no connection: RST, cookie, ACK of TIME-WAIT. */
 struct rn_tcp_bare {

@@ -1,5 +1,6 @@
 #include "tcp/listen.h"
 
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
@@ -27,7 +28,7 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
     conn->snd.mss_user = model->snd.mss_user;
     conn->rcv.buf_max = model->rcv.buf_max;
     conn->cc.ops = model->cc.ops;
-    conn->cc.ecn = model->cc.ecn & (RN_TCP_ECN_WANTED | RN_TCP_ECN_REFUSED);
+    conn->cc.ecn = model->cc.ecn & RN_TCP_ECN_CHOICE;
     conn->sock.tos = model->sock.tos;
     conn->sock.ttl = model->sock.ttl;
     conn->sock.pmtud = model->sock.pmtud;
@@ -37,19 +38,20 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
         return RN_E_NOMEM;
     *conn->cold = *model->cold;
     conn->cold->fastopen = NULL;
+    conn->cold->accecn = NULL;
     return RN_OK;
 }
 
-static void take_syn(struct rn_tcp *conn, const struct rn_tcp_syn *syn)
+static int take_syn(struct rn_tcp *conn, const struct rn_tcp_syn *syn)
 {
     if (syn->has_isn)
         rn_tcp_conn_start_at(conn, syn->isn);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);
     rn_tcp_rcv_start(conn, syn->seq);
     rn_tcp_opts_negotiate(conn, &syn->opts);
-    rn_tcp_ecn_on_syn(conn, syn->flags);
     conn->snd.wnd = syn->wnd;
     conn->snd.wnd_max = syn->wnd;
+    return rn_tcp_ecn_on_syn(conn, syn);
 }
 
 int rn_tcp_passive_new(struct rn_tcp **ret, struct rn_stack *stack, const struct rn_tcp_syn *syn,
@@ -68,11 +70,12 @@ int rn_tcp_passive_new(struct rn_tcp **ret, struct rn_stack *stack, const struct
         err = inherit(conn, model);
     if (err >= 0)
         err = rn_tcp_conn_name(conn, &syn->local, &syn->remote);
+    if (err >= 0)
+        err = take_syn(conn, syn);
     if (err < 0) {
         rn_tcp_conn_free(conn);
         return err;
     }
-    take_syn(conn, syn);
     rn_tcp_move(conn, RN_TCP_EV_SYN_RCVD);
     *ret = conn;
     return RN_OK;
@@ -237,8 +240,8 @@ static void ignore_unwanted(const struct rn_tcp *listener, struct rn_tcp_syn *sy
     opts->has_ts = opts->has_ts && (listener->flags & RN_TCPF_TS) != 0;
     opts->sack_ok = opts->sack_ok && (listener->flags & RN_TCPF_SACK) != 0;
     opts->has_wscale = opts->has_wscale && (listener->flags & RN_TCPF_WSCALE) != 0;
-    if ((listener->cc.ecn & RN_TCP_ECN_REFUSED) != 0)
-        syn->flags &= (uint16_t) ~(RN_TCP_ECE | RN_TCP_CWR);
+    syn->flags = (uint16_t)((syn->flags & ~(RN_TCP_AE | RN_TCP_CWR | RN_TCP_ECE)) |
+                            rn_tcp_ecn_wish(listener->cc.ecn, syn->flags));
 }
 
 /* RFC 9293 §3.10.7.2. SYN with FIN opens nothing: only scanners send it. */

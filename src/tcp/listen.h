@@ -31,6 +31,7 @@ struct rn_tcp_syn {
     uint8_t tos;
     bool has_isn; /* .isn is where our side must start: TIME-WAIT reuse (RFC 6191), or a cookie */
     bool is_spoofed;
+    bool is_ect_unsafe; /* RFC 9768 §3.1.5: its sender may not know that AccECN was agreed on */
     rn_seq isn;
     rn_seq seq;
     uint32_t wnd;
@@ -66,6 +67,7 @@ struct rn_tcp_syn_ack {
     rn_seq isn;
     uint16_t window;
     uint8_t wscale; /* ours */
+    uint8_t retries;
     bool is_retransmit;
     struct rn_tcp_opts opts; /* timestamps only */
 };

@@ -339,6 +339,51 @@ static void test_a_cookie_answers_ecn_and_maxseg_as_a_half_open_connection_does(
     tcp_fixture_fini(&f);
 }
 
+/* RFC 9768 §5.1: the ACK itself says that AccECN was agreed on, so it needs no timestamps. */
+static void test_a_cookie_remembers_accurate_ecn_by_the_ack(void **state)
+{
+    static const struct {
+        const char *ack;
+        bool is_accurate;
+        bool sends_ect;
+    } peers[] = {
+        { "W. 1:1(0) ack 1", true, true },     { "EA. 1:1(0) ack 1", true, true },
+        { "A. 1:1(0) ack 1", true, false }, /* our SYN+ACK came as ECT(0), which it was not */
+        { "EAP. 1:11(10) ack 1", true, true }, { ". 1:1(0) ack 1", false, false },
+        { "E. 1:1(0) ack 1", false, false },
+    };
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock;
+    struct rn_tcp_info info;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    assert_int_equal(rn_sock_set_opt(server, RN_TCP_ECN, RN_TCP_ECN_ACCURATE_GRANT), 0);
+    flood(&f);
+
+    for (size_t i = 0; i < RN_ARRAY_LEN(peers); i++) {
+        f.their_port++;
+        f.knows_our_isn = false;
+        fix_peer(&f, "SEWA 0:0(0) win 65535 <mss 1300>");
+        fix_we(&f, "SW. 0:0(0) ack 1");
+        fix_peer(&f, peers[i].ack);
+        sock = fix_accept(server);
+        assert_int_equal(rn_tcp_get_info(sock, &info), 0);
+        assert_int_equal(info.has_accurate_ecn, peers[i].is_accurate);
+        assert_int_equal(info.has_ecn, peers[i].is_accurate);
+        assert_int_equal(info.sends_ect, peers[i].sends_ect);
+        rn_sock_abort(sock);
+        fix_turn(&f);
+        fix_ignore(&f);
+    }
+    rn_sock_close(server);
+    fix_turn(&f);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_cookie_waits_for_data_too(void **state)
 {
     struct tcp_fixture f;
@@ -549,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_defer_accept_waits_for_data),
         cmocka_unit_test(test_a_cookie_keeps_mss_wscale_and_sack_in_isn_and_timestamp),
         cmocka_unit_test(test_a_cookie_answers_ecn_and_maxseg_as_a_half_open_connection_does),
+        cmocka_unit_test(test_a_cookie_remembers_accurate_ecn_by_the_ack),
         cmocka_unit_test(test_a_cookie_waits_for_data_too),
         cmocka_unit_test(test_a_connection_keeps_the_promises_of_its_syn_ack),
         cmocka_unit_test(test_a_connection_inherits_the_fate_of_its_syn_ack),

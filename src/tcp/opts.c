@@ -1,3 +1,4 @@
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
@@ -83,6 +84,8 @@ static void syn_ack_opts(const struct rn_tcp *conn, struct rn_tcp_opts *ret)
     if ((conn->flags & RN_TCPF_TS) != 0)
         put_timestamps(conn, ret);
     rn_tcp_fastopen_syn_ack_opts(conn, ret);
+    if (rn_tcp_is_accurate(conn) && conn->syn_retries == 0)
+        rn_tcp_accecn_put_first(ret);
 }
 
 static unsigned sack_room(const struct rn_tcp *conn)
@@ -110,21 +113,9 @@ uint32_t rn_tcp_opts_segment_bytes(const struct rn_tcp *conn)
     uint32_t bytes = (conn->flags & RN_TCPF_TS) != 0 ? RN_TCP_TS_BYTES : 0;
 
     n = rn_min_u32(n, sack_room(conn));
-    return n == 0 ? bytes
-                  : bytes + 4 + 8 * n; /* NOP NOP kind length, 8 bytes a block (RFC 2018 §3) */
-}
-
-void rn_tcp_ecn_on_syn(struct rn_tcp *conn, uint16_t flags)
-{
-    unsigned setup = RN_TCP_ECE | RN_TCP_CWR;
-
-    if ((flags & setup) == setup && (conn->cc.ecn & RN_TCP_ECN_REFUSED) == 0)
-        conn->cc.ecn |= RN_TCP_ECN_ON;
-}
-
-void rn_tcp_ecn_on_syn_ack(struct rn_tcp *conn, uint16_t flags)
-{
-    if ((conn->cc.ecn & RN_TCP_ECN_WANTED) != 0 && (flags & RN_TCP_ECE) != 0 &&
-        (flags & RN_TCP_CWR) == 0)
-        conn->cc.ecn |= RN_TCP_ECN_ON;
+    if (n != 0)
+        bytes += 4 + 8 * n; /* NOP NOP kind length, 8 bytes a block (RFC 2018 §3) */
+    if (rn_tcp_is_accurate(conn))
+        bytes = rn_min_u32(bytes + rn_tcp_accecn_bytes(conn), RN_TCP_OPTS_MAX_BYTES);
+    return bytes;
 }

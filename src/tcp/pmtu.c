@@ -33,14 +33,19 @@ uint32_t rn_tcp_pmtu_full(const struct rn_tcp *conn)
     return conn->snd.mss_user != 0 ? rn_min_u32(mss, conn->snd.mss_user) : mss;
 }
 
-uint16_t rn_tcp_mss_now(const struct rn_tcp *conn)
+uint32_t rn_tcp_mss_without_opts(const struct rn_tcp *conn)
 {
     uint32_t mss = rn_tcp_pmtu_full(conn);
-    uint32_t opts = rn_tcp_opts_segment_bytes(conn);
     uint16_t good = conn->cold == NULL ? 0 : conn->cold->sizes.good;
 
-    if (good != 0)
-        mss = rn_min_u32(mss, good);
+    return good != 0 ? rn_min_u32(mss, good) : mss;
+}
+
+uint16_t rn_tcp_mss_now(const struct rn_tcp *conn)
+{
+    uint32_t mss = rn_tcp_mss_without_opts(conn);
+    uint32_t opts = rn_tcp_opts_segment_bytes(conn);
+
     /* RFC 6691 §2: MSS counts options out. Never below 8 bytes, whatever a peer says. */
     return rn_sat_u16(rn_max_u32(mss > opts ? mss - opts : 0, 8));
 }

@@ -5,6 +5,7 @@
  * (RFC 5682).
  */
 #include "tcp/cc.h"
+#include "tcp/ecn.h"
 
 /* RFC 5682 §2.1: what the ACKs after a timeout must show. */
 enum { FRTO_OFF, FRTO_FIRST, FRTO_SECOND };
@@ -396,14 +397,19 @@ bool rn_tcp_recovery_holds(const struct rn_tcp *conn)
     return conn->cc.ca_state == RN_TCP_CA_LOSS && conn->flight->rec.frto == FRTO_SECOND;
 }
 
+/* RFC 3168 §6.1.2. An echo is repeated until CWR answers it, a count (RFC 9768) is told once, perhaps by the flight's last
+ * ACK, and has no such answer. */
 static void note_ecn(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
-    if (!ack->is_ece || is_in_episode(conn) || conn->flight->n_recs == 0)
+    bool is_count = rn_tcp_is_accurate(conn);
+
+    if (!ack->is_ece || is_in_episode(conn) || (conn->flight->n_recs == 0 && !is_count))
         return;
     enter_cwr(conn, ack->delivered);
     if (has_model(conn))
         conn->cc.ops->on_mark(conn);
-    conn->cc.ecn |= RN_TCP_ECN_CWR;
+    if (!is_count)
+        conn->cc.ecn |= RN_TCP_ECN_CWR;
 }
 
 static void next_state(struct rn_tcp *conn, const struct rn_tcp_ack *ack)

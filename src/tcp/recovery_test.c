@@ -1,4 +1,5 @@
 /* Losses: how they are found, repaired, paid for, and forgiven. The round trip is 100 ms. */
+#include "tcp/ecn.h"
 #include "tcp/flight.h"
 #include "tcp_fixture.h"
 

@@ -1,3 +1,4 @@
+#include "tcp/accecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
@@ -95,16 +96,35 @@ static bool answers_duplicate(const struct rn_tcp_seg *seg)
     return seg->data_len > 0 || (seg->flags & RN_TCP_FIN) != 0;
 }
 
+/* Our ACK of a SYN+ACK may have got lost. RFC 9768 §3.2.2.1 wants the flags of the next one to say how it arrived, too; no
+ * matter that the peer, for whom they count, takes those for a counter. */
+static void challenge_syn(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    bool is_our_peer = (seg->flags & RN_TCP_ACK) != 0 && rn_seq_eq(seg->seq, conn->irs) &&
+                       (conn->flags & RN_TCPF_PASSIVE) == 0;
+
+    if (rn_tcp_is_accurate(conn) && is_our_peer)
+        rn_tcp_accecn_challenge(conn, seg);
+    else
+        rn_tcp_challenge(conn);
+}
+
 /* Data that came again is acknowledged each time, or the peer cannot go on; empty segments could start an ACK war
  * between two sides that disagree, so their answers are limited. */
 static void answer_unacceptable(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
     rn_seq end = rn_seq_add(seg->seq, seg->data_len);
 
-    if (!answers_duplicate(seg) || (seg->flags & RN_TCP_SYN) != 0) {
+    if ((seg->flags & RN_TCP_SYN) != 0) {
+        challenge_syn(conn, seg);
+        return;
+    }
+    if (!answers_duplicate(seg)) {
         rn_tcp_challenge(conn);
         return;
     }
+    if (rn_tcp_is_accurate(conn))
+        rn_tcp_accecn_repeated(conn);
     if (seg->data_len > 0 && rn_seq_lt(seg->seq, conn->rcv.nxt))
         rn_tcp_reorder_note_dup(conn, seg->seq, rn_seq_min(end, conn->rcv.nxt));
     rn_tcp_send_ack(conn);
@@ -120,9 +140,14 @@ static enum step check_repeated_syn(struct walk *w)
         !rn_seq_eq(seg->seq, conn->irs))
         return GO_ON;
     if ((seg->flags & RN_TCP_ACK) == 0) {
-        rn_tcp_send_syn(conn);
-        return drop(w, RN_DROP_TCP_DUPLICATE);
+        if (rn_tcp_ecn_on_syn_again(conn, seg)) {
+            rn_tcp_send_syn(conn);
+            return drop(w, RN_DROP_TCP_DUPLICATE);
+        }
+        rn_tcp_conn_abort(conn, RN_E_CONN_RESET);
+        return drop(w, RN_DROP_TCP_UNACCEPTABLE);
     }
+    seg->has_no_ace = true;
     seg->flags &= (uint16_t)~RN_TCP_SYN;
     seg->seq = rn_seq_add(seg->seq, 1);
     return GO_ON;
@@ -180,7 +205,7 @@ static enum step check_syn(struct walk *w)
 {
     if ((w->seg->flags & RN_TCP_SYN) == 0)
         return GO_ON;
-    rn_tcp_challenge(w->conn);
+    challenge_syn(w->conn, w->seg);
     return drop(w, RN_DROP_TCP_UNACCEPTABLE);
 }
 
@@ -212,6 +237,7 @@ static enum step finish_handshake(struct walk *w)
         return drop(w, RN_DROP_TCP_BAD_ACK);
     }
     take_first_window(conn, seg);
+    rn_tcp_ecn_on_third_ack(conn, seg);
     rn_tcp_established(conn);
     rn_tcp_fastopen_settled(conn, RN_OK);
     return GO_ON;
@@ -267,6 +293,8 @@ static enum step check_ack(struct walk *w)
         return drop(w, RN_DROP_TCP_BAD_ACK);
     }
     update_ts_recent(conn, seg);
+    if (rn_tcp_is_accurate(conn))
+        rn_tcp_accecn_received(conn, seg);
     if (rn_seq_ge(seg->ack, conn->snd.una)) {
         rn_tcp_ack_in(conn, seg);
         if (conn->state == RN_TCP_CLOSED)
@@ -280,7 +308,7 @@ static enum step check_ack(struct walk *w)
 /* RFC 3168 §6.1.3. */
 static void note_congestion(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    if ((conn->cc.ecn & RN_TCP_ECN_ON) == 0)
+    if ((conn->cc.ecn & (RN_TCP_ECN_ON | RN_TCP_ECN_ACCURATE)) != RN_TCP_ECN_ON)
         return;
     if ((seg->flags & RN_TCP_CWR) != 0)
         conn->cc.ecn &= (uint8_t)~RN_TCP_ECN_ECHO;
@@ -341,7 +369,8 @@ static bool is_predicted(const struct rn_tcp *conn, const struct rn_tcp_seg *seg
         return false;
     if (has_ts(conn, seg) && is_older_than_recent(conn, seg))
         return false;
-    return (seg->tos & 3) != 3 && (conn->sock.flags & RN_SOCK_ORPHAN) == 0 &&
+    return (seg->tos & 3) != 3 && !rn_tcp_is_accurate(conn) &&
+           (conn->sock.flags & RN_SOCK_ORPHAN) == 0 &&
            seg->data_len <= (uint32_t)rn_seq_diff(rn_tcp_rcv_edge(conn), conn->rcv.nxt);
 }
 

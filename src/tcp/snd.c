@@ -2,6 +2,7 @@
  * What may be sent now: retransmissions first, then new data, as far as cwnd, the peer's window, Nagle, pacing and the
  * room below allow. Runs once per turn and connection, so that what many ACKs opened leaves as few big segments.
  */
+#include "tcp/accecn.h"
 #include "tcp/cc.h"
 #include "tcp/fastopen.h"
 
@@ -49,6 +50,9 @@ void rn_tcp_snd_established(struct rn_tcp *conn)
     /* RFC 5681 §3.1, RFC 6298 §5.7: a lost SYN speaks of congestion. */
     if (conn->syn_retries > 1)
         conn->cc.cwnd = conn->snd.mss;
+    /* RFC 9768 §3.2.2.2: so does a marked one, of less. */
+    if (rn_tcp_is_accurate(conn) && rn_tcp_accecn_of(conn)->is_syn_marked)
+        conn->cc.cwnd = rn_max_u32(conn->cc.cwnd / 2, conn->snd.mss);
     conn->rtt.backoff = 0;
     conn->cc.last_sent_ms = now_ms(conn);
     if (conn->flight != NULL && conn->snd.queued != 0)
@@ -57,24 +61,10 @@ void rn_tcp_snd_established(struct rn_tcp *conn)
 
 /* --- SYN ------------------------------------------------------------------------------------------------------------ */
 
-static uint16_t syn_flags(const struct rn_tcp *conn)
-{
-    uint16_t flags = RN_TCP_SYN;
-
-    if (conn->state == RN_TCP_SYN_SENT) {
-        /* RFC 3168 §6.1.1.1: a SYN that had to be repeated asks for less. */
-        if ((conn->cc.ecn & RN_TCP_ECN_WANTED) != 0 && conn->syn_retries == 0)
-            flags |= RN_TCP_ECE | RN_TCP_CWR;
-        return flags;
-    }
-    if ((conn->cc.ecn & RN_TCP_ECN_ON) != 0)
-        flags |= RN_TCP_ECE;
-    return flags;
-}
-
 void rn_tcp_send_syn(struct rn_tcp *conn)
 {
-    struct rn_tcp_out out = { .seq = conn->iss, .flags = syn_flags(conn) };
+    struct rn_tcp_out out = { .seq = conn->iss,
+                              .flags = (uint16_t)(RN_TCP_SYN | rn_tcp_ecn_syn_flags(conn)) };
     rn_seq after;
 
     out.is_retransmit = !rn_seq_eq(conn->snd.nxt, conn->iss);
@@ -238,6 +228,8 @@ static uint32_t super_bytes(const struct rn_tcp *conn)
     uint32_t most = SUPER_MAX_BYTES;
     const struct rn_nic *nic = conn->flow.nic;
 
+    if (rn_tcp_accecn_forbids_gso(conn))
+        return mss;
     if (nic != NULL && nic->device != NULL && nic->device->gso_max_bytes > 2 * RN_TCP_HDR_MAX_BYTES)
         most = rn_min_u32(most, nic->device->gso_max_bytes - 2 * RN_TCP_HDR_MAX_BYTES);
     most = rn_min_u32(

@@ -1,3 +1,4 @@
+#include "tcp/ecn.h"
 #include "tcp/fastopen.h"
 #include "tcp/flight.h"
 #include "tcp/life.h"
@@ -186,23 +187,30 @@ static const uint8_t ecn_bits[] = {
     [RN_TCP_ECN_OFF] = RN_TCP_ECN_REFUSED,
     [RN_TCP_ECN_ASK] = RN_TCP_ECN_WANTED,
     [RN_TCP_ECN_GRANT] = 0,
+    [RN_TCP_ECN_ACCURATE_ASK] =
+        RN_TCP_ECN_WANTED | RN_TCP_ECN_ACCURATE_IN | RN_TCP_ECN_ACCURATE_OUT,
+    [RN_TCP_ECN_ACCURATE_GRANT_ASK] = RN_TCP_ECN_WANTED | RN_TCP_ECN_ACCURATE_IN,
+    [RN_TCP_ECN_ACCURATE_GRANT] = RN_TCP_ECN_ACCURATE_IN,
 };
 
 static int set_ecn(struct rn_tcp *conn, int64_t value)
 {
-    const uint8_t choice = RN_TCP_ECN_REFUSED | RN_TCP_ECN_WANTED;
-
-    if (value < RN_TCP_ECN_OFF || value > RN_TCP_ECN_GRANT)
+    if (value < RN_TCP_ECN_OFF || value > RN_TCP_ECN_ACCURATE_GRANT)
         return RN_E_BAD_OPTION;
-    conn->cc.ecn = (uint8_t)((conn->cc.ecn & ~choice) | ecn_bits[value]);
+    /* What was asked for by a SYN decides how its answer is read. */
+    if (conn->state == RN_TCP_SYN_SENT || conn->state == RN_TCP_SYN_RCVD)
+        return RN_E_BAD_STATE;
+    conn->cc.ecn = (uint8_t)((conn->cc.ecn & ~RN_TCP_ECN_CHOICE) | ecn_bits[value]);
     return RN_OK;
 }
 
 static int64_t get_ecn(const struct rn_tcp *conn)
 {
-    if ((conn->cc.ecn & RN_TCP_ECN_REFUSED) != 0)
-        return RN_TCP_ECN_OFF;
-    return (conn->cc.ecn & RN_TCP_ECN_WANTED) != 0 ? RN_TCP_ECN_ASK : RN_TCP_ECN_GRANT;
+    int64_t value = RN_TCP_ECN_OFF;
+
+    while (ecn_bits[value] != (conn->cc.ecn & RN_TCP_ECN_CHOICE))
+        value++;
+    return value;
 }
 
 static int set_fastopen(struct rn_tcp *conn, int64_t value)

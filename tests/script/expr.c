@@ -1,7 +1,8 @@
 #include "expr.h"
 
+#include "info.h"
 #include <ctype.h>
-#include <linux/tcp.h>
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 struct expr {
     const char *at;
-    const struct tcp_info *info;
+    const union face_info *info;
     const char *error; /* NULL: none */
     unsigned depth;
     char *notes; /* " (tcpi_lost is 2)" */
@@ -75,9 +76,18 @@ static const struct field fields[] = {
     F(rcv_ooopack),
     F(snd_wnd),
     F(delivered),
+    F(delivered_ce),
     F(busy_time),
     F(rwnd_limited),
     F(sndbuf_limited),
+    /* Of a newer Linux than the headers at hand may be. */
+    { "tcpi_received_ce", FACE_INFO_RECEIVED_CE, 4 },
+    { "tcpi_delivered_e1_bytes", FACE_INFO_DELIVERED_BYTES, 4 },
+    { "tcpi_delivered_e0_bytes", FACE_INFO_DELIVERED_BYTES + 4, 4 },
+    { "tcpi_delivered_ce_bytes", FACE_INFO_DELIVERED_BYTES + 8, 4 },
+    { "tcpi_received_e1_bytes", FACE_INFO_RECEIVED_BYTES, 4 },
+    { "tcpi_received_e0_bytes", FACE_INFO_RECEIVED_BYTES + 4, 4 },
+    { "tcpi_received_ce_bytes", FACE_INFO_RECEIVED_BYTES + 8, 4 },
 };
 
 struct constant {
@@ -119,12 +129,12 @@ static bool is_name(const char *name, const char *at, size_t len)
     return strlen(name) == len && memcmp(name, at, len) == 0;
 }
 
-static int64_t load(const struct tcp_info *info, const struct field *field)
+static int64_t load(const union face_info *info, const struct field *field)
 {
     uint64_t u64 = 0;
     uint32_t u32 = 0;
     uint8_t u8 = 0;
-    const char *from = (const char *)info + field->at;
+    const uint8_t *from = info->bytes + field->at;
 
     memcpy(field->size == 8   ? (void *)&u64
            : field->size == 4 ? (void *)&u32
@@ -369,7 +379,7 @@ static bool run_statement(struct expr *e, const char *end, char *why, size_t why
     return e->error == NULL && value != 0;
 }
 
-bool expr_run(const char *text, const struct tcp_info *info, char *why, size_t why_max)
+bool expr_run(const char *text, const union face_info *info, char *why, size_t why_max)
 {
     char notes[512];
     struct expr e = { .at = text, .info = info, .notes = notes, .notes_max = sizeof(notes) };

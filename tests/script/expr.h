@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct tcp_info;
+union face_info;
 
 /* Runs every assertion of @text, one a line or separated by ';'. false: @why says which does not hold and the value of
  * each name in it, or what could not be understood. */
-bool expr_run(const char *text, const struct tcp_info *info, char *why, size_t why_max);
+bool expr_run(const char *text, const union face_info *info, char *why, size_t why_max);

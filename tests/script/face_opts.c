@@ -1,5 +1,6 @@
 /* Linux's socket options and struct tcp_info, in terms of enum rn_sock_opt and struct rn_tcp_info. */
 #include "face.h"
+#include "info.h"
 #include "script.h"
 
 #include "base/turn.h"
@@ -7,7 +8,6 @@
 #include <runnel/tcp.h>
 
 #include <errno.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -299,19 +299,39 @@ static void fill_counts(struct tcp_info *to, const struct rn_tcp_info *from)
     to->tcpi_pacing_rate = from->pacing_rate;
 }
 
+static void put32(union face_info *to, size_t at, uint64_t value)
+{
+    uint32_t low = (uint32_t)value;
+
+    memcpy(to->bytes + at, &low, sizeof(low));
+}
+
+static void fill_accurate_ecn(union face_info *to, const struct rn_tcp_info *from)
+{
+    to->info.tcpi_delivered_ce = from->delivered_ce_pkts;
+    put32(to, FACE_INFO_RECEIVED_CE, from->received_ce_pkts);
+    put32(to, FACE_INFO_DELIVERED_BYTES, from->delivered_ect1_bytes);
+    put32(to, FACE_INFO_DELIVERED_BYTES + 4, from->delivered_ect0_bytes);
+    put32(to, FACE_INFO_DELIVERED_BYTES + 8, from->delivered_ce_bytes);
+    put32(to, FACE_INFO_RECEIVED_BYTES, from->received_ect1_bytes);
+    put32(to, FACE_INFO_RECEIVED_BYTES + 4, from->received_ect0_bytes);
+    put32(to, FACE_INFO_RECEIVED_BYTES + 8, from->received_ce_bytes);
+}
+
 /* Fills as much of @value as the caller gave; what we do not know is zero, and *len stays. */
 static int get_info(struct face_fd *f, void *value, const socklen_t *len)
 {
     struct rn_tcp_info from;
-    struct tcp_info to = { 0 };
+    union face_info to = { 0 };
     int err = rn_tcp_get_info(f->sock, &from);
 
     if (err < 0)
         return errno_of(err);
-    fill_state(&to, &from);
-    fill_windows(&to, &from);
-    fill_times(&to, &from);
-    fill_counts(&to, &from);
+    fill_state(&to.info, &from);
+    fill_windows(&to.info, &from);
+    fill_times(&to.info, &from);
+    fill_counts(&to.info, &from);
+    fill_accurate_ecn(&to, &from);
     memset(value, 0, *len);
     memcpy(value, &to, *len < sizeof(to) ? *len : sizeof(to));
     return 0;

@@ -115,6 +115,26 @@ static bool parse_bytes(struct parser *p, struct tcp_opt *opt)
     return true;
 }
 
+/* ECN e0b 1 ceb 0 e1b 1: the counters of RFC 9768, as packetdrill writes them; which comes first tells the order. */
+static bool parse_accecn(struct parser *p, struct tcp_opt *opt)
+{
+    static const char *const names[2][3] = { { "e0b", "ceb", "e1b" }, { "e1b", "ceb", "e0b" } };
+    unsigned order = p->token.len == 3 && memcmp(p->token.at, "e1b", 3) == 0;
+    uint32_t count;
+
+    opt->kind = order == 0 ? OPT_ACCECN0 : OPT_ACCECN1;
+    for (unsigned i = 0; i < 3 && parser_take_word(p, names[order][i]); i++) {
+        if (!parser_u32(p, &count))
+            return false;
+        if (count > 0xffffff)
+            return parser_fail(p, "a counter of ECN has 24 bits");
+        opt->bytes[opt->n_bytes++] = (uint8_t)(count >> 16);
+        opt->bytes[opt->n_bytes++] = (uint8_t)(count >> 8);
+        opt->bytes[opt->n_bytes++] = (uint8_t)count;
+    }
+    return true;
+}
+
 static bool parse_opt(struct parser *p, struct tcp_opt *opt)
 {
     if (parser_take_word(p, "nop")) {
@@ -136,6 +156,8 @@ static bool parse_opt(struct parser *p, struct tcp_opt *opt)
     } else if (parser_take_word(p, "FO")) {
         opt->kind = OPT_FASTOPEN;
         return parse_bytes(p, opt);
+    } else if (parser_take_word(p, "ECN")) {
+        return parse_accecn(p, opt);
     } else if (parser_take_word(p, "kind")) {
         uint32_t kind;
 
@@ -177,7 +199,7 @@ static unsigned flag_of(char c)
     return at != NULL ? 1u << (at - letters) : 0;
 }
 
-/* "SEW", "P.", ".": word characters and dots, up to the space. */
+/* "SEW", "P.", ".": word characters and dots, up to the space. "P.5" says the ACE field of RFC 9768 as a number. */
 static bool parse_flags(struct parser *p, struct packet *pkt)
 {
     const char *at = p->token.at;
@@ -187,8 +209,10 @@ static bool parse_flags(struct parser *p, struct packet *pkt)
         return true;
     while (flag_of(at[n]) != 0)
         pkt->flags |= flag_of(at[n++]);
+    if (at[n] >= '0' && at[n] <= '7')
+        pkt->flags |= (unsigned)(at[n++] - '0') << FLAG_ACE_SHIFT;
     if (n == 0 || (at[n] != ' ' && at[n] != '\t'))
-        return parser_fail(p, "expected TCP flags (FSRP.UEWA or -) at \"%.12s\"", at);
+        return parser_fail(p, "expected TCP flags (FSRP.UEWA0-7 or -) at \"%.12s\"", at);
     while (p->error == NULL && p->token.at < at + n)
         parser_advance(p);
     return true;

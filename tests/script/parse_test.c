@@ -1,11 +1,11 @@
 /* The script language: what each form means, and that nonsense is refused with the line it stands in. */
 #include "expr.h"
+#include "info.h"
 #include "lex.h"
 #include "script.h"
 #include "wirefmt.h"
 
 #include <errno.h>
-#include <linux/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -150,6 +150,26 @@ static void test_ecn_connection_and_icmp_are_read(void **state)
     script_free(&script);
 }
 
+/* RFC 9768: three flags as one number, and the option by the names of its counters. */
+static void test_counters_of_accurate_ecn_are_read(void **state)
+{
+    static const uint8_t bytes[] = { 0, 0, 1, 0x01, 0x00, 0x00 };
+    struct script script = { 0 };
+    const struct packet *p =
+        parse_packet_line(&script, "+0 < P.5 1:11(10) ack 1 <ECN e1b 1 ceb 65536,ECN e0b 2>");
+
+    (void)state;
+    assert_int_equal(p->flags, FLAG_PSH | FLAG_ACK | FLAG_AE | FLAG_ECE);
+    assert_int_equal(p->opts[0].kind, OPT_ACCECN1);
+    assert_int_equal(p->opts[0].n_bytes, sizeof(bytes));
+    assert_memory_equal(p->opts[0].bytes, bytes, sizeof(bytes));
+    assert_int_equal(p->opts[1].kind, OPT_ACCECN0);
+    assert_int_equal(p->opts[1].n_bytes, 3);
+    script_free(&script);
+    assert_refused("+0 < . 1:1(0) ack 1 <ECN e0b 16777216>", "24 bits");
+    assert_refused("+0 < .8 1:1(0) ack 1", "TCP flags");
+}
+
 static void test_call_has_arguments_result_and_errno(void **state)
 {
     struct script script = { 0 };
@@ -271,7 +291,7 @@ static void test_packet_round_trips_through_bytes(void **state)
 
 static void test_assertions_are_evaluated(void **state)
 {
-    struct tcp_info info = { .tcpi_snd_cwnd = 10, .tcpi_state = 1, .tcpi_lost = 2 };
+    union face_info info = { .info = { .tcpi_snd_cwnd = 10, .tcpi_state = 1, .tcpi_lost = 2 } };
     char why[256] = "";
 
     (void)state;
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_options_keep_order_and_values),
         cmocka_unit_test(test_sack_blocks_and_cookies_are_read),
         cmocka_unit_test(test_ecn_connection_and_icmp_are_read),
+        cmocka_unit_test(test_counters_of_accurate_ecn_are_read),
         cmocka_unit_test(test_call_has_arguments_result_and_errno),
         cmocka_unit_test(test_call_may_wait_and_take_structures),
         cmocka_unit_test(test_comments_and_options_are_skipped_and_lines_counted),

@@ -1,8 +1,8 @@
 #include "run.h"
 
 #include "expr.h"
+#include "info.h"
 
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ bool run_is_timely(const struct run *run, int64_t us, int64_t from_us, int64_t u
 
 static bool run_code(struct run *run, const struct event *event)
 {
-    struct tcp_info info = { 0 };
+    union face_info info = { 0 };
     socklen_t len = sizeof(info);
     char why[1024];
     int err = face_getsockopt(&run->face, run->info_fd, IPPROTO_TCP, TCP_INFO, &info, &len);

@@ -50,6 +50,7 @@ struct call {
 
 enum { OPT_EOL = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_OK = 4, OPT_SACK = 5 };
 enum { OPT_TS = 8, OPT_FASTOPEN = 34, OPTS_MAX = 24, OPT_BYTES_MAX = 38 };
+enum { OPT_ACCECN0 = 172, OPT_ACCECN1 = 174 };
 
 struct tcp_opt {
     uint8_t kind;
@@ -62,7 +63,7 @@ struct tcp_opt {
 };
 
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16, FLAG_URG = 32 };
-enum { FLAG_ECE = 64, FLAG_CWR = 128, FLAG_AE = 256 };
+enum { FLAG_ECE = 64, FLAG_CWR = 128, FLAG_AE = 256, FLAG_ACE_SHIFT = 6, FLAG_ACE_MASK = 448 };
 
 enum ecn { ECN_NONE, ECN_ECT1, ECN_ECT0, ECN_CE, ECN_ECT01, ECN_ANY };
 

@@ -390,6 +390,16 @@ static void print_flags(FILE *to, unsigned flags)
     }
 }
 
+static void print_accecn(FILE *to, const struct tcp_opt *opt)
+{
+    static const char *const names[2][3] = { { "e0b", "ceb", "e1b" }, { "e1b", "ceb", "e0b" } };
+
+    fputs("ECN", to);
+    for (unsigned i = 0; i < 3 && 3 * i + 3 <= opt->n_bytes; i++)
+        fprintf(to, " %s %u", names[opt->kind == OPT_ACCECN1][i],
+                get16(opt->bytes + 3 * i) << 8 | opt->bytes[3 * i + 2]);
+}
+
 static void print_opt(FILE *to, const struct tcp_opt *opt)
 {
     switch (opt->kind) {
@@ -415,6 +425,10 @@ static void print_opt(FILE *to, const struct tcp_opt *opt)
         break;
     case OPT_TS:
         fprintf(to, "TS val %u ecr %u", opt->val, opt->ecr);
+        break;
+    case OPT_ACCECN0:
+    case OPT_ACCECN1:
+        print_accecn(to, opt);
         break;
     default:
         if (opt->kind == OPT_FASTOPEN)

@@ -214,12 +214,19 @@ static void set_options(struct sim_world *w, struct sim_end *end)
         int64_t value;
         unsigned percent;
     } some[] = {
-        { RN_TCP_NODELAY, 1, 30 },          { RN_TCP_CORK, 1, 5 },
-        { RN_TCP_QUICKACK, 1, 10 },         { RN_SO_SNDBUF, 8192, 5 },
-        { RN_SO_RCVBUF, 4096, 5 },          { RN_SO_RCVBUF, 65536, 5 },
-        { RN_TCP_MAXSEG, 600, 3 },          { RN_TCP_WINDOW_CLAMP, 3000, 3 },
-        { RN_TCP_NOTSENT_LOWAT, 4096, 5 },  { RN_TCP_MAX_PACING_RATE, 200000, 5 },
-        { RN_TCP_ECN, RN_TCP_ECN_ASK, 40 }, { RN_TCP_ECN, RN_TCP_ECN_OFF, 10 },
+        { RN_TCP_NODELAY, 1, 30 },
+        { RN_TCP_CORK, 1, 5 },
+        { RN_TCP_QUICKACK, 1, 10 },
+        { RN_SO_SNDBUF, 8192, 5 },
+        { RN_SO_RCVBUF, 4096, 5 },
+        { RN_SO_RCVBUF, 65536, 5 },
+        { RN_TCP_MAXSEG, 600, 3 },
+        { RN_TCP_WINDOW_CLAMP, 3000, 3 },
+        { RN_TCP_NOTSENT_LOWAT, 4096, 5 },
+        { RN_TCP_MAX_PACING_RATE, 200000, 5 },
+        { RN_TCP_ECN, RN_TCP_ECN_ASK, 40 },
+        { RN_TCP_ECN, RN_TCP_ECN_OFF, 10 },
+        { RN_TCP_ECN, RN_TCP_ECN_ACCURATE_ASK, 30 },
     };
 
     for (size_t i = 0; i < RN_ARRAY_LEN(some); i++) {

@@ -20,6 +20,7 @@ struct sim_opts {
     uint64_t back_bytes;  /* server to client */
     uint32_t write_bytes; /* per call; 0: 64 KiB */
     const char *cc;       /* NULL default */
+    int64_t ecn;          /* enum rn_tcp_ecn_choice of both ends; 0: default */
     int64_t limit_ns;     /* of virtual time; 0: 1 hour */
     int64_t start_ns;     /* when it begins */
     size_t pool_bytes;    /* of both ends and what is between them; 0: default */
@@ -153,11 +154,15 @@ static inline void sim_open(struct sim *sim, const struct sim_opts *opts)
 
     assert_int_equal(rn_tcp_new(&sim->listener, sim->b.stack), 0);
     assert_int_equal(rn_sock_bind(sim->listener, &any), 0);
+    if (opts->ecn != 0)
+        assert_int_equal(rn_sock_set_opt(sim->listener, RN_TCP_ECN, opts->ecn), 0);
     assert_int_equal(rn_sock_listen(sim->listener, 8), 0);
     rn_sock_on_event(sim->listener, sim_on_accept, sim);
     assert_int_equal(rn_tcp_new(&sim->client.sock, sim->a.stack), 0);
     if (opts->cc != NULL)
         assert_int_equal(rn_tcp_set_congestion(sim->client.sock, opts->cc), 0);
+    if (opts->ecn != 0)
+        assert_int_equal(rn_sock_set_opt(sim->client.sock, RN_TCP_ECN, opts->ecn), 0);
     rn_sock_on_event(sim->client.sock, sim_on_event, &sim->client);
     assert_int_equal(rn_sock_connect(sim->client.sock, &to), RN_E_CONNECT_STARTED);
 }

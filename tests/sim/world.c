@@ -131,6 +131,7 @@ static int raise(struct sim_world *w, unsigned side)
     struct rn_stack_opts so = { .protos = &protos, .is_test = true };
     struct rn_nic_opts no = { 0 };
     struct rn_endpoint any = { .port = SIM_SERVER_PORT };
+    int64_t ecn = sim_chance(w, 50) ? RN_TCP_ECN_ACCURATE_GRANT : RN_TCP_ECN_GRANT;
 
     for (unsigned i = 0; i < sizeof(so.secret); i++)
         so.secret[i] = (uint8_t)sim_below(w, 256);
@@ -144,7 +145,7 @@ static int raise(struct sim_world *w, unsigned side)
     if (rn_nic_add_addr(h->nic, h->v4, 24) < 0 || rn_nic_add_addr(h->nic, h->v6, 64) < 0 ||
         rn_tcp_new(&h->listener, h->stack) < 0 || rn_sock_bind(h->listener, &any) < 0 ||
         rn_sock_set_opt(h->listener, RN_TCP_FASTOPEN, 64) < 0 ||
-        rn_sock_listen(h->listener, 4096) < 0)
+        rn_sock_set_opt(h->listener, RN_TCP_ECN, ecn) < 0 || rn_sock_listen(h->listener, 4096) < 0)
         return RN_E_NOMEM;
     rn_sock_on_event(h->listener, sim_on_accept, h);
     return RN_OK;

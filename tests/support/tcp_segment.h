@@ -45,6 +45,8 @@ static inline uint16_t seg_flag_of(char c)
         return RN_TCP_ECE;
     case 'W':
         return RN_TCP_CWR;
+    case 'A':
+        return RN_TCP_AE;
     default:
         return 0;
     }
@@ -155,7 +157,7 @@ static inline struct seg_text seg_parse(const char *text)
 
 static inline void seg_print_flags(uint16_t flags, FILE *to)
 {
-    static const char names[] = "SFRPUEW.";
+    static const char names[] = "SFRPUEWA.";
     const char *c;
 
     for (c = names; *c != '\0'; c++) {
