@@ -8,7 +8,8 @@
  *
  * Building a stack and shaking hands costs more than most inputs do, so it is done once for each beginning: all that is
  * allocated lies in an arena, and an input starts from a copy of it. The arena gives out nothing twice and hides what was
- * given back, so that a use after free is seen as with malloc. Slabs of packets come from a pool that stays.
+ * given back, so that a use after free is seen as with malloc. Slabs of packets come from a pool that stays, but for
+ * inputs with a tiny pool, whose slabs lie in the arena as well.
  */
 #include "base/checksum.h"
 #include "ip/ip.h"
@@ -106,10 +107,17 @@ static struct beginning {
     bool is_made;
 } beginnings[START_COUNT];
 
-/* The pool and its chunks outlast an input, and so never fail: else a failure would depend on the inputs before. */
-static bool is_lasting(size_t bytes)
+/* The lasting pool and its chunks never fail: else a failure would depend on the inputs before. */
+static bool is_lasting(const struct rig *r, size_t bytes)
 {
-    return lasting_pool == NULL || (bytes >= CHUNK_MIN_BYTES && bytes != sizeof(struct rn_stack));
+    if (lasting_pool == NULL)
+        return true;
+    return r->pool == lasting_pool && bytes >= CHUNK_MIN_BYTES && bytes != sizeof(struct rn_stack);
+}
+
+static bool is_in_arena(const uint8_t *ptr)
+{
+    return ptr >= arena.bytes && ptr < arena.bytes + ARENA_BYTES;
 }
 
 static void *take(void *ctx, size_t bytes)
@@ -118,7 +126,7 @@ static void *take(void *ctx, size_t bytes)
     uint8_t *at = arena.bytes + arena.used;
     size_t step = (bytes + REDZONE_BYTES + 15) & ~(size_t)15;
 
-    if (is_lasting(bytes)) {
+    if (is_lasting(r, bytes)) {
         lasting_bytes += bytes;
         return calloc(1, bytes);
     }
@@ -139,7 +147,7 @@ static void give(void *ctx, void *ptr, size_t bytes)
 {
     struct rig *r = ctx;
 
-    if (is_lasting(bytes)) {
+    if (!is_in_arena(ptr)) {
         lasting_bytes -= bytes;
         free(ptr);
         return;
