@@ -1,6 +1,8 @@
 #include "base/hashkey.h"
 #include "test_alloc.h"
 
+#include <runnel/addr.h>
+
 static struct rn_hash_key reference_key(void)
 {
     uint8_t bytes[16];
@@ -67,12 +69,28 @@ static void test_another_key_gives_another_hash(void **state)
     assert_true(rn_siphash13_words(&key, &word, 1) != rn_siphash13_words(&other, &word, 1));
 }
 
+/* As a table of 16 buckets sees the addresses that owners give: one after another. */
+static void test_mix_spreads_what_counts_up(void **state)
+{
+    unsigned in_bucket[16] = { 0 };
+
+    (void)state;
+    for (uint32_t i = 0; i < 160; i++) {
+        struct rn_addr addr = rn_addr_v4(0x0a000001 + i);
+
+        in_bucket[rn_mix_words(addr.w, RN_ARRAY_LEN(addr.w)) % 16]++;
+    }
+    for (unsigned i = 0; i < RN_ARRAY_LEN(in_bucket); i++)
+        assert_in_range(in_bucket[i], 3, 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_siphash_2_4_gives_the_reference_values),
         cmocka_unit_test(test_siphash_1_3_over_words_is_that_over_their_bytes),
         cmocka_unit_test(test_another_key_gives_another_hash),
+        cmocka_unit_test(test_mix_spreads_what_counts_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

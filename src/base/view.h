@@ -1,7 +1,8 @@
 #pragma once
 /*
  * Bounded reading. A view is bytes that somebody else owns; a reader eats a view from the left. Reading past
- * the end yields zero and latches .short_read: parsers read all they need and ask once.
+ * the end yields zero and latches .short_read: parsers read all they need and ask once. A parser of every packet asks for
+ * its fixed header first and reads from a view of just that length: the compiler sees that no read can be short.
  */
 #include "base/bytes.h"
 

@@ -25,7 +25,8 @@ struct shape {
     struct rn_addr src;
     struct rn_addr dst;
     uint32_t payload;
-    uint32_t seq; /* TCP */
+    uint32_t seq;     /* TCP */
+    uint32_t ip_rest; /* IPv4: the sum of what is zero in the header */
     uint16_t ip_id;
     bool is_v4;
     bool is_tcp;
@@ -102,13 +103,14 @@ static uint8_t look_at_ipv4(struct shape *s, size_t have, uint32_t len)
     uint8_t *ip = s->hdr + s->l3_at;
 
     if (have < s->l3_at + RN_IPV4_HDR_BYTES || ip[0] != 0x45 || rn_get_be16(ip + 2) != len ||
-        (rn_get_be16(ip + 6) & 0x3fff) != 0 || rn_checksum(ip, RN_IPV4_HDR_BYTES, 0) != 0xffff)
+        (rn_get_be16(ip + 6) & 0x3fff) != 0)
         return 0;
     s->is_v4 = true;
     s->l4_at = s->l3_at + RN_IPV4_HDR_BYTES;
     s->src = rn_addr_v4(rn_get_be32(ip + 12));
     s->dst = rn_addr_v4(rn_get_be32(ip + 16));
     s->ip_id = rn_get_be16(ip + 4);
+    s->ip_rest = len + s->ip_id + rn_get_be16(ip + 10);
     rn_put_be32(ip + 2, (uint32_t)0); /* total length and identification */
     rn_put_be16(ip + 10, 0);
     return ip[9];
@@ -126,6 +128,11 @@ static uint8_t look_at_ipv6(struct shape *s, size_t have, uint32_t len)
     s->dst = rn_addr_v6(ip + 24);
     rn_put_be16(ip + 4, 0);
     return ip[6];
+}
+
+static bool has_good_header(const struct shape *s)
+{
+    return !s->is_v4 || rn_checksum(s->hdr + s->l3_at, RN_IPV4_HDR_BYTES, s->ip_rest) == 0xffff;
 }
 
 static void look(const struct rn_pkt *pkt, enum rn_link_type link, unsigned what, struct shape *s)
@@ -152,7 +159,7 @@ static void look(const struct rn_pkt *pkt, enum rn_link_type link, unsigned what
     if (!s->is_candidate)
         return;
     s->payload = pkt->len - (uint32_t)s->hdr_len;
-    s->is_candidate = s->payload != 0;
+    s->is_candidate = s->payload != 0 && has_good_header(s);
 }
 
 static bool is_same_flow(const struct shape *a, const struct shape *b)

@@ -22,6 +22,13 @@ uint32_t rn_demux_hash(const struct rn_demux *d, const struct rn_demux_key *key)
     return (uint32_t)rn_siphash13_words(&d->hash_key, words, RN_ARRAY_LEN(words));
 }
 
+static void list(struct rn_demux *d, struct rn_demux_node *node, uint32_t hash)
+{
+    rn_hash_insert(&d->table, &node->hash, hash);
+    node->is_listed = true;
+    d->n_on_nic += node->key.nic != 0;
+}
+
 static bool same_key(const struct rn_demux_key *a, const struct rn_demux_key *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
@@ -52,10 +59,15 @@ int rn_demux_add(struct rn_demux *d, struct rn_demux_node *node)
             !(other->is_reuseport && node->is_reuseport))
             return RN_E_EXISTS;
     }
-    rn_hash_insert(&d->table, &node->hash, hash);
-    node->is_listed = true;
-    d->n_on_nic += node->key.nic != 0;
+    list(d, node, hash);
     return RN_OK;
+}
+
+void rn_demux_replace(struct rn_demux *d, struct rn_demux_node *from, struct rn_demux_node *to)
+{
+    rn_demux_remove(d, from);
+    to->key = from->key;
+    list(d, to, from->hash.hash);
 }
 
 void rn_demux_remove(struct rn_demux *d, struct rn_demux_node *node)

@@ -42,6 +42,8 @@ RN_MUST_USE int rn_demux_init(struct rn_demux *d, const struct rn_alloc *alloc,
 void rn_demux_fini(struct rn_demux *d);
 /* @node->key is filled in by the caller; any wildcard as local address becomes none. Errors: EXISTS when the same key is there and not both are reuseport. */
 RN_MUST_USE int rn_demux_add(struct rn_demux *d, struct rn_demux_node *node);
+/* @to gets the key and the place of @from, which is listed and leaves. */
+void rn_demux_replace(struct rn_demux *d, struct rn_demux_node *from, struct rn_demux_node *to);
 /* A no-op if not listed. */
 void rn_demux_remove(struct rn_demux *d, struct rn_demux_node *node);
 /* Exact key only: the fast path of connections. NULL if none. */

@@ -67,6 +67,26 @@ static void test_lookup_goes_from_exact_to_general(void **state)
     fini(&r);
 }
 
+static void test_a_successor_answers_to_the_name_of_what_it_replaces(void **state)
+{
+    struct rig r;
+    struct rn_demux_node conn = node_of(US, PEER, 3);
+    struct rn_demux_node timewait = { .kind = 7 };
+    struct rn_demux_key packet = key_of(US, PEER, 3);
+
+    (void)state;
+    init(&r);
+    assert_int_equal(rn_demux_add(&r.demux, &conn), 0);
+
+    rn_demux_replace(&r.demux, &conn, &timewait);
+
+    assert_ptr_equal(rn_demux_find(&r.demux, &packet), &timewait);
+    assert_false(conn.is_listed);
+    rn_demux_remove(&r.demux, &timewait);
+    assert_null(rn_demux_find(&r.demux, &packet));
+    fini(&r);
+}
+
 static void test_exact_lookup_sees_no_listener(void **state)
 {
     struct rig r;
@@ -168,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookup_goes_from_exact_to_general),
+        cmocka_unit_test(test_a_successor_answers_to_the_name_of_what_it_replaces),
         cmocka_unit_test(test_exact_lookup_sees_no_listener),
         cmocka_unit_test(test_wildcard_takes_only_its_family),
         cmocka_unit_test(test_same_key_twice_needs_reuseport_of_both),

@@ -5,15 +5,15 @@
 
 #include <runnel/err.h>
 
-static uint32_t hash_addr(const struct rn_stack *stack, struct rn_addr addr)
+static uint32_t hash_addr(struct rn_addr addr)
 {
-    return (uint32_t)rn_siphash13_words(&stack->secrets.table, addr.w, RN_ARRAY_LEN(addr.w));
+    return rn_mix_words(addr.w, RN_ARRAY_LEN(addr.w));
 }
 
 static struct rn_nic_addr *find_exact(const struct rn_stack *stack, struct rn_addr addr,
                                       uint16_t nic_id)
 {
-    struct rn_hash_node *node = rn_hash_first(&stack->own_addrs, hash_addr(stack, addr));
+    struct rn_hash_node *node = rn_hash_first(&stack->own_addrs, hash_addr(addr));
 
     for (; node != NULL; node = rn_hash_next(node)) {
         struct rn_nic_addr *own = rn_container_of(node, struct rn_nic_addr, hash);
@@ -149,7 +149,7 @@ int rn_nic_add_addr(struct rn_nic *nic, struct rn_addr addr, unsigned prefix_bit
     own->bits = (uint8_t)prefix_bits;
     own->state = (uint8_t)first_state(nic, addr);
     rn_list_push_back(&nic->addrs, &own->link);
-    rn_hash_insert(&stack->own_addrs, &own->hash, hash_addr(stack, addr));
+    rn_hash_insert(&stack->own_addrs, &own->hash, hash_addr(addr));
     err = add_on_link_route(own);
     if (err < 0) {
         unlink_addr(own);

@@ -6,18 +6,16 @@
 #include <runnel/err.h>
 
 /* An address in the form both families share: IPv4 prefixes are 96 bits longer. */
-static uint32_t hash_prefix(const struct rn_route_table *t, const struct rn_prefix *p)
+static uint32_t hash_prefix(const struct rn_prefix *p)
 {
     uint64_t key[3] = { p->addr.w[0], p->addr.w[1], (uint64_t)p->bits << 8 | p->is_v4 };
 
-    return (uint32_t)rn_siphash13_words(&t->hash_key, key, RN_ARRAY_LEN(key));
+    return rn_mix_words(key, RN_ARRAY_LEN(key));
 }
 
-int rn_routes_init(struct rn_route_table *t, const struct rn_alloc *alloc,
-                   const struct rn_hash_key *key)
+int rn_routes_init(struct rn_route_table *t, const struct rn_alloc *alloc)
 {
     t->alloc = alloc;
-    t->hash_key = *key;
     rn_list_init(&t->all);
     return rn_hash_init(&t->by_prefix, alloc, 16);
 }
@@ -62,7 +60,7 @@ static const struct rn_route_entry *best_of(const struct rn_stack *stack,
                                             const struct rn_prefix *prefix, uint16_t nic_id)
 {
     const struct rn_route_table *t = &stack->routes;
-    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(t, prefix));
+    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(prefix));
     const struct rn_route_entry *best = NULL;
 
     for (; node != NULL; node = rn_hash_next(node)) {
@@ -104,7 +102,7 @@ static bool is_same(const struct rn_route_entry *a, const struct rn_route_entry 
 /* The next entry like @like, after @from (NULL: the first). */
 static struct rn_route *find_same(struct rn_route_table *t, const struct rn_route_entry *like)
 {
-    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(t, &like->dst));
+    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(&like->dst));
 
     for (; node != NULL; node = rn_hash_next(node)) {
         struct rn_route *route = rn_container_of(node, struct rn_route, hash);
@@ -117,7 +115,7 @@ static struct rn_route *find_same(struct rn_route_table *t, const struct rn_rout
 
 static bool exists(struct rn_route_table *t, const struct rn_route_entry *like)
 {
-    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(t, &like->dst));
+    struct rn_hash_node *node = rn_hash_first(&t->by_prefix, hash_prefix(&like->dst));
 
     for (; node != NULL; node = rn_hash_next(node)) {
         const struct rn_route_entry *e = &rn_container_of(node, struct rn_route, hash)->entry;
@@ -162,7 +160,7 @@ int rn_route_add(struct rn_stack *stack, const struct rn_route_entry *entry)
     route->entry = *entry;
     route->entry.dst = rn_prefix_of(entry->dst.addr, entry->dst.bits);
     route->entry.dst.is_v4 = entry->dst.is_v4;
-    rn_hash_insert(&t->by_prefix, &route->hash, hash_prefix(t, &route->entry.dst));
+    rn_hash_insert(&t->by_prefix, &route->hash, hash_prefix(&route->entry.dst));
     rn_list_push_back(&t->all, &route->link);
     count_bits(t, &route->entry.dst, 1);
     t->n_entries++;

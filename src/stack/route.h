@@ -18,7 +18,6 @@ struct rn_route_table {
     uint32_t n_entries;
     uint32_t n_by_bits[2][129]; /* entries of each prefix length: v4, v6 */
     uint64_t bits_in_use[2][3]; /* lengths that exist, so that a lookup asks only for those */
-    struct rn_hash_key hash_key;
 };
 
 /* A cached way out, embedded by value in each conversation. Zero is "not looked up". */
@@ -37,8 +36,7 @@ struct rn_route {
     struct rn_route_entry entry;
 };
 
-RN_MUST_USE int rn_routes_init(struct rn_route_table *t, const struct rn_alloc *alloc,
-                               const struct rn_hash_key *key);
+RN_MUST_USE int rn_routes_init(struct rn_route_table *t, const struct rn_alloc *alloc);
 void rn_routes_fini(struct rn_route_table *t);
 /* The entry for @dst, leaving by NIC @nic_id if that is not 0; entries of NICs that are down are passed over. NULL: none. */
 const struct rn_route_entry *rn_routes_find(const struct rn_stack *stack, struct rn_addr dst,

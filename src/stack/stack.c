@@ -36,12 +36,11 @@ static struct rn_hash_key derive_key(const uint8_t secret[32], uint8_t purpose)
 static void derive_secrets(struct rn_secrets *s, const uint8_t secret[32])
 {
     s->table = derive_key(secret, 1);
-    s->isn = derive_key(secret, 2);
-    s->tstamp = derive_key(secret, 3);
-    s->cookie = derive_key(secret, 4);
-    s->port = derive_key(secret, 5);
-    s->ipid = derive_key(secret, 6);
-    s->fastopen = derive_key(secret, 7);
+    s->conn = derive_key(secret, 2);
+    s->cookie = derive_key(secret, 3);
+    s->port = derive_key(secret, 4);
+    s->ipid = derive_key(secret, 5);
+    s->fastopen = derive_key(secret, 6);
 }
 
 static bool has_secret(const struct rn_stack_opts *opts)
@@ -197,7 +196,7 @@ static int init_tables(struct rn_stack *stack)
     int err = rn_hash_init(&stack->own_addrs, stack->alloc, 16);
 
     if (err == RN_OK)
-        err = rn_routes_init(&stack->routes, stack->alloc, &stack->secrets.table);
+        err = rn_routes_init(&stack->routes, stack->alloc);
     if (err == RN_OK)
         err = rn_demux_init(&stack->demux, stack->alloc, &stack->secrets.table);
     if (err == RN_OK)

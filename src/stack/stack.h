@@ -23,8 +23,7 @@ struct rn_stats {
 /* Independent keys, each derived from the 32 bytes of entropy. */
 struct rn_secrets {
     struct rn_hash_key table;  /* hash tables */
-    struct rn_hash_key isn;    /* RFC 6528 */
-    struct rn_hash_key tstamp; /* RFC 7323 §5.4 offsets */
+    struct rn_hash_key conn;   /* RFC 6528 sequence numbers, RFC 7323 §5.4 offsets */
     struct rn_hash_key cookie; /* SYN cookies */
     struct rn_hash_key port;   /* RFC 6056 */
     struct rn_hash_key ipid;

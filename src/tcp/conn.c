@@ -147,13 +147,29 @@ void rn_tcp_conn_orphan(struct rn_tcp *conn)
     rn_tcp_stack_of(conn)->n_orphans++;
 }
 
+/* What is secret of a name. Its halves tell nothing of each other: one is for the ISN, one for the timestamps. */
+static uint64_t secret_of(const struct rn_stack *stack, const struct rn_demux_key *key)
+{
+    return rn_siphash24(&stack->secrets.conn, key, sizeof(*key));
+}
+
 /* RFC 6528 §3: ISN = M + F(4-tuple, secret), M a clock of 4 us. */
-rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
+static rn_seq isn_now(const struct rn_stack *stack, uint64_t secret)
 {
     uint64_t clock = (uint64_t)rn_stack_now_ns(stack) / 4000;
-    uint64_t f = rn_siphash24(&stack->secrets.isn, key, sizeof(*key));
 
-    return rn_seq_of((uint32_t)(clock + f));
+    return rn_seq_of((uint32_t)(clock + secret));
+}
+
+/* RFC 7323 §5.4. */
+static uint32_t ts_offset_from(uint64_t secret)
+{
+    return (uint32_t)(secret >> 32);
+}
+
+rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
+{
+    return isn_now(stack, secret_of(stack, key));
 }
 
 void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn)
@@ -164,7 +180,7 @@ void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn)
 
 uint32_t rn_tcp_ts_offset(const struct rn_stack *stack, const struct rn_demux_key *key)
 {
-    return (uint32_t)rn_siphash24(&stack->secrets.tstamp, key, sizeof(*key));
+    return ts_offset_from(secret_of(stack, key));
 }
 
 struct rn_demux_key rn_tcp_key_of(const struct rn_endpoint *local, const struct rn_endpoint *remote)
@@ -197,6 +213,7 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
 {
     struct rn_stack *stack = conn->sock.stack;
     struct rn_endpoint from = *local;
+    uint64_t secret;
     int err;
 
     err = find_way(conn, local, remote, &from.addr);
@@ -204,9 +221,10 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
         return err;
     rn_demux_remove(&stack->demux, &conn->sock.demux);
     conn->sock.demux.key = rn_tcp_key_of(&from, remote);
-    /* Hashed before the NIC is known to the key: the secrets see the 4-tuple only. */
-    rn_tcp_conn_start_at(conn, rn_tcp_isn(stack, &conn->sock.demux.key));
-    conn->ts_offset = rn_tcp_ts_offset(stack, &conn->sock.demux.key);
+    /* Before the NIC is known to the key: the secret is of the 4-tuple only. */
+    secret = secret_of(stack, &conn->sock.demux.key);
+    rn_tcp_conn_start_at(conn, isn_now(stack, secret));
+    conn->ts_offset = ts_offset_from(secret);
     conn->sock.demux.key.nic = local->nic;
     conn->sock.demux.kind = RN_TCP_NODE_CONN;
     conn->sock.demux.family_any = 0;

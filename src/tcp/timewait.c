@@ -60,7 +60,6 @@ static void make_room(struct rn_tcp_stack *tcp)
 static void copy_from(struct timewait *tw, struct rn_tcp *conn)
 {
     tw->stack = conn->sock.stack;
-    tw->demux.key = conn->sock.demux.key;
     tw->demux.kind = RN_TCP_NODE_TIMEWAIT;
     tw->demux.is_yielding = (conn->flags & RN_TCPF_TS) != 0;
     tw->length_ns = rn_tcp_cold_get(conn)->timewait_ns;
@@ -88,12 +87,7 @@ void rn_tcp_timewait_enter(struct rn_tcp *conn)
     }
     make_room(tcp);
     copy_from(tw, conn);
-    rn_demux_remove(&stack->demux, &conn->sock.demux);
-    if (rn_demux_add(&stack->demux, &tw->demux) < 0) {
-        rn_alloc_free(stack->alloc, tw, sizeof(*tw));
-        rn_tcp_conn_end(conn, 0);
-        return;
-    }
+    rn_demux_replace(&stack->demux, &conn->sock.demux, &tw->demux);
     tw->claim = conn->sock.claim;
     conn->sock.claim = NULL;
     rn_list_push_back(&tcp->timewaits, &tw->link);
