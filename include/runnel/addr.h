@@ -56,29 +56,28 @@ static inline bool rn_addr_eq(struct rn_addr a, struct rn_addr b)
     return ((a.w[0] ^ b.w[0]) | (a.w[1] ^ b.w[1])) == 0;
 }
 
+/* A word of an address as a number, or a number as such a word: the first byte is the highest. */
+static inline uint64_t rn_addr_word(uint64_t word_or_number)
+{
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? word_or_number
+                                                  : __builtin_bswap64(word_or_number);
+}
+
 /* From a host-order number: 0x7f000001 is 127.0.0.1. */
 static inline struct rn_addr rn_addr_v4(uint32_t host_order)
 {
-    return (struct rn_addr){ .b = { [10] = 0xff,
-                                    [11] = 0xff,
-                                    [12] = (uint8_t)(host_order >> 24),
-                                    [13] = (uint8_t)(host_order >> 16),
-                                    [14] = (uint8_t)(host_order >> 8),
-                                    [15] = (uint8_t)host_order } };
+    return (struct rn_addr){ .w = { 0, rn_addr_word(0xffff00000000u | host_order) } };
 }
 
 static inline bool rn_addr_is_v4(struct rn_addr a)
 {
-    return a.w[0] == 0 && (a.b[8] | a.b[9]) == 0 && (a.b[10] & a.b[11]) == 0xff;
+    return a.w[0] == 0 && rn_addr_word(a.w[1]) >> 32 == 0xffff;
 }
 
 /* Host-order number of a v4 address; 0 if it is none. */
 static inline uint32_t rn_addr_to_v4(struct rn_addr a)
 {
-    uint32_t v =
-        (uint32_t)a.b[12] << 24 | (uint32_t)a.b[13] << 16 | (uint32_t)a.b[14] << 8 | a.b[15];
-
-    return rn_addr_is_v4(a) ? v : 0;
+    return rn_addr_is_v4(a) ? (uint32_t)rn_addr_word(a.w[1]) : 0;
 }
 
 /* From wire order. A v4-mapped address is IPv4 from here on. */

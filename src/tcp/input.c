@@ -175,17 +175,21 @@ static void give_to_nobody(struct arrival *a)
     rn_pkt_drop(a->seg.pkt, RN_DROP_NO_LISTENER);
 }
 
+static void give_to_listener(struct rn_tcp *listener, struct arrival *a)
+{
+    struct rn_tcp_syn syn = syn_of(a);
+
+    rn_tcp_listen_in(listener, &syn, &a->seg);
+}
+
 static void give_to(struct arrival *a, struct rn_demux_node *node)
 {
-    struct rn_tcp_syn syn;
-
     switch (node != NULL ? node->kind : 0) {
     case RN_TCP_NODE_CONN:
         give_to_conn(conn_of(node), &a->seg);
         break;
     case RN_TCP_NODE_LISTENER:
-        syn = syn_of(a);
-        rn_tcp_listen_in(conn_of(node), &syn, &a->seg);
+        give_to_listener(conn_of(node), a);
         break;
     case RN_TCP_NODE_HALF:
         rn_tcp_half_in(node, &a->seg);

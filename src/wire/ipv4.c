@@ -10,11 +10,14 @@ enum { CHECKSUM_AT = 10 };
 
 int rn_ipv4_parse(struct rn_ipv4_hdr *ret, struct rn_view front, size_t pkt_len)
 {
-    struct rn_reader r = rn_reader_of(front);
+    struct rn_reader r = rn_reader_of(rn_view_of(front.ptr, RN_IPV4_HDR_BYTES));
     struct rn_ipv4_hdr h;
-    uint8_t version_ihl = rn_read_u8(&r);
+    uint8_t version_ihl;
     uint16_t frag;
 
+    if (front.len < RN_IPV4_HDR_BYTES)
+        return RN_E_MALFORMED;
+    version_ihl = rn_read_u8(&r);
     h.tos = rn_read_u8(&r);
     h.total_len = rn_read_be16(&r);
     h.id = rn_read_be16(&r);
@@ -29,7 +32,7 @@ int rn_ipv4_parse(struct rn_ipv4_hdr *ret, struct rn_view front, size_t pkt_len)
     h.dont_fragment = (frag & FLAG_DF) != 0;
     h.more_fragments = (frag & FLAG_MF) != 0;
 
-    if (r.short_read || version_ihl >> 4 != 4)
+    if (version_ihl >> 4 != 4)
         return RN_E_MALFORMED;
     if (h.hdr_len < RN_IPV4_HDR_BYTES || h.hdr_len > front.len)
         return RN_E_MALFORMED;
@@ -54,8 +57,10 @@ bool rn_ipv4_checksum_ok(struct rn_view front, size_t hdr_len)
     return hdr_len <= front.len && rn_checksum(front.ptr, hdr_len, 0) == 0xffff;
 }
 
-static void write_fixed(struct rn_writer *w, const struct rn_ipv4_hdr *hdr, size_t hdr_len)
+static void write_fixed(uint8_t out[RN_IPV4_HDR_BYTES], const struct rn_ipv4_hdr *hdr,
+                        size_t hdr_len)
 {
+    struct rn_writer w = rn_writer_of(out, RN_IPV4_HDR_BYTES);
     unsigned frag = (hdr->frag_off_bytes / 8u) & FRAG_OFF_MASK;
 
     if (hdr->dont_fragment)
@@ -63,16 +68,16 @@ static void write_fixed(struct rn_writer *w, const struct rn_ipv4_hdr *hdr, size
     if (hdr->more_fragments)
         frag |= FLAG_MF;
 
-    rn_write_u8(w, (uint8_t)(4u << 4 | hdr_len / 4));
-    rn_write_u8(w, hdr->tos);
-    rn_write_be16(w, hdr->total_len);
-    rn_write_be16(w, hdr->id);
-    rn_write_be16(w, (uint16_t)frag);
-    rn_write_u8(w, hdr->ttl);
-    rn_write_u8(w, hdr->proto);
-    rn_write_be16(w, 0); /* the checksum, when all else is there */
-    rn_write_addr4(w, hdr->src);
-    rn_write_addr4(w, hdr->dst);
+    rn_write_u8(&w, (uint8_t)(4u << 4 | hdr_len / 4));
+    rn_write_u8(&w, hdr->tos);
+    rn_write_be16(&w, hdr->total_len);
+    rn_write_be16(&w, hdr->id);
+    rn_write_be16(&w, (uint16_t)frag);
+    rn_write_u8(&w, hdr->ttl);
+    rn_write_u8(&w, hdr->proto);
+    rn_write_be16(&w, 0); /* the checksum, when all else is there */
+    rn_write_addr4(&w, hdr->src);
+    rn_write_addr4(&w, hdr->dst);
 }
 
 static void put_checksum(uint8_t *out, size_t hdr_len)
@@ -82,9 +87,7 @@ static void put_checksum(uint8_t *out, size_t hdr_len)
 
 void rn_ipv4_emit(const struct rn_ipv4_hdr *hdr, uint8_t out[RN_IPV4_HDR_BYTES])
 {
-    struct rn_writer w = rn_writer_of(out, RN_IPV4_HDR_BYTES);
-
-    write_fixed(&w, hdr, RN_IPV4_HDR_BYTES);
+    write_fixed(out, hdr, RN_IPV4_HDR_BYTES);
     put_checksum(out, RN_IPV4_HDR_BYTES);
 }
 
@@ -99,11 +102,12 @@ int rn_ipv4_emit_options(const struct rn_ipv4_hdr *hdr, struct rn_view options, 
         return RN_E_MSG_TOO_LONG;
 
     hdr_len = RN_IPV4_HDR_BYTES + options.len + padding;
-    write_fixed(&w, hdr, hdr_len);
+    (void)rn_write_room(&w, RN_IPV4_HDR_BYTES);
     rn_write_bytes(&w, options.ptr, options.len);
     rn_write_zeros(&w, padding);
     if (w.overflow)
         return RN_E_MSG_TOO_LONG;
+    write_fixed(out, hdr, hdr_len);
     put_checksum(out, hdr_len);
     return (int)hdr_len;
 }

@@ -9,10 +9,13 @@ enum { VERSION_SHIFT = 28, CLASS_SHIFT = 20, FLOW_MASK = 0xfffff };
 
 int rn_ipv6_parse(struct rn_ipv6_hdr *ret, struct rn_view front, size_t pkt_len)
 {
-    struct rn_reader r = rn_reader_of(front);
+    struct rn_reader r = rn_reader_of(rn_view_of(front.ptr, RN_IPV6_HDR_BYTES));
     struct rn_ipv6_hdr h;
-    uint32_t first = rn_read_be32(&r);
+    uint32_t first;
 
+    if (front.len < RN_IPV6_HDR_BYTES)
+        return RN_E_MALFORMED;
+    first = rn_read_be32(&r);
     h.payload_len = rn_read_be16(&r);
     h.next = rn_read_u8(&r);
     h.hop_limit = rn_read_u8(&r);
@@ -21,7 +24,7 @@ int rn_ipv6_parse(struct rn_ipv6_hdr *ret, struct rn_view front, size_t pkt_len)
     h.traffic_class = (uint8_t)(first >> CLASS_SHIFT);
     h.flow_label = first & FLOW_MASK;
 
-    if (r.short_read || first >> VERSION_SHIFT != 6)
+    if (first >> VERSION_SHIFT != 6)
         return RN_E_MALFORMED;
     if (pkt_len < RN_IPV6_HDR_BYTES || h.payload_len > pkt_len - RN_IPV6_HDR_BYTES)
         return RN_E_MALFORMED;

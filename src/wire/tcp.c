@@ -8,10 +8,12 @@ enum { DATA_OFFSET_SHIFT = 12, FLAGS_MASK = 0x1ff }; /* RFC 9293 §3.1 */
 
 int rn_tcp_parse(struct rn_tcp_hdr *ret, struct rn_view front, size_t seg_len)
 {
-    struct rn_reader r = rn_reader_of(front);
+    struct rn_reader r = rn_reader_of(rn_view_of(front.ptr, RN_TCP_HDR_BYTES));
     struct rn_tcp_hdr h;
     uint16_t offset_flags;
 
+    if (front.len < RN_TCP_HDR_BYTES)
+        return RN_E_MALFORMED;
     h.src_port = rn_read_be16(&r);
     h.dst_port = rn_read_be16(&r);
     h.seq = rn_seq_of(rn_read_be32(&r));
@@ -23,8 +25,7 @@ int rn_tcp_parse(struct rn_tcp_hdr *ret, struct rn_view front, size_t seg_len)
     h.flags = offset_flags & FLAGS_MASK;
     h.hdr_len = (uint8_t)((offset_flags >> DATA_OFFSET_SHIFT) * 4);
 
-    if (r.short_read || h.hdr_len < RN_TCP_HDR_BYTES || h.hdr_len > front.len ||
-        h.hdr_len > seg_len)
+    if (h.hdr_len < RN_TCP_HDR_BYTES || h.hdr_len > front.len || h.hdr_len > seg_len)
         return RN_E_MALFORMED;
 
     *ret = h;
