@@ -41,122 +41,158 @@ static size_t n_plain(const char *text)
     return n;
 }
 
-static void put_quoted(struct rn_out *out, const char *text)
-{
-    size_t plain = n_plain(text);
-    char *room = text[plain] == '\0' ? rn_out_room(out, plain + 2) : NULL;
+#define NUMBER_BYTES 24u /* a sign, the 20 digits of 2^64 - 1, quotes */
 
-    if (room != NULL) {
-        room[0] = '"';
-        memcpy(room + 1, text, plain);
-        room[plain + 1] = '"';
-        rn_out_took(out, plain + 2);
+static char *put_plain(char *at, const char *text, size_t n)
+{
+    memcpy(at, text, n);
+    return at + n;
+}
+
+static char *put_new_line(char *at, unsigned depth)
+{
+    *at++ = '\n';
+    memset(at, ' ', depth);
+    return at + depth;
+}
+
+/* The comma and the key before a value of up to @n_value bytes: where to write it, to be followed by finish(). One look
+ * for room a value, not one a character, is half of what drawing a large machine takes. NULL: there is no room. */
+static char *begin(struct rn_json *j, const char *key, size_t n_value)
+{
+    size_t n_key = key != NULL ? strlen(key) : 0;
+    char *at =
+        rn_out_room(j->out, n_key + j->depth + n_value + 6); /* comma, line, quotes, colon, blank */
+
+    if (at == NULL)
+        return NULL;
+    if (j->has_item)
+        *at++ = ',';
+    j->has_item = true;
+    if (j->is_pretty && j->depth > 0)
+        at = put_new_line(at, j->depth);
+    if (key == NULL)
+        return at;
+    *at++ = '"';
+    at = put_plain(at, key, n_key);
+    *at++ = '"';
+    *at++ = ':';
+    if (j->is_pretty)
+        *at++ = ' ';
+    return at;
+}
+
+/* Up to @end all is written. */
+static void finish(struct rn_json *j, const char *end)
+{
+    rn_out_took(j->out, (size_t)(end - (j->out->buf + j->out->len)));
+}
+
+static void put_word(struct rn_json *j, const char *key, const char *word, size_t n)
+{
+    char *at = begin(j, key, n);
+
+    if (at != NULL)
+        finish(j, put_plain(at, word, n));
+}
+
+static void put_escaped(struct rn_json *j, const char *key, const char *text)
+{
+    char *at = begin(j, key, 1);
+
+    if (at == NULL)
         return;
-    }
-    rn_out_char(out, '"');
+    *at++ = '"';
+    finish(j, at);
     while (*text != '\0') {
         size_t n = n_plain(text);
 
-        rn_out_strn(out, text, n);
+        rn_out_strn(j->out, text, n);
         text += n;
         if (*text != '\0')
-            put_char(out, rn_utf8_next(&text));
+            put_char(j->out, rn_utf8_next(&text));
     }
-    rn_out_char(out, '"');
-}
-
-static void new_line(struct rn_json *j)
-{
-    rn_out_char(j->out, '\n');
-    for (unsigned i = 0; i < j->depth; i++)
-        rn_out_char(j->out, ' ');
-}
-
-/* ,"key": in one piece where nothing is to be made pretty. */
-static void put_key(struct rn_json *j, const char *key)
-{
-    size_t len = strlen(key);
-    char *room = rn_out_room(j->out, len + 5); /* comma, quotes, colon, blank */
-    size_t at = 0;
-
-    if (room == NULL)
-        return;
-    if (j->has_item && !j->is_pretty)
-        room[at++] = ',';
-    room[at++] = '"';
-    memcpy(room + at, key, len);
-    at += len;
-    room[at++] = '"';
-    room[at++] = ':';
-    if (j->is_pretty)
-        room[at++] = ' ';
-    rn_out_took(j->out, at);
-}
-
-static void start(struct rn_json *j, const char *key)
-{
-    if (j->has_item && (j->is_pretty || key == NULL))
-        rn_out_char(j->out, ',');
-    if (j->is_pretty && j->depth > 0)
-        new_line(j);
-    if (key != NULL)
-        put_key(j, key);
-    j->has_item = true;
+    rn_out_char(j->out, '"');
 }
 
 void rn_json_open(struct rn_json *j, const char *key, char bracket)
 {
-    start(j, key);
-    rn_out_char(j->out, bracket);
+    put_word(j, key, &bracket, 1);
     j->depth++;
     j->has_item = false;
 }
 
 void rn_json_close(struct rn_json *j, char bracket)
 {
+    char *at = rn_out_room(j->out, j->depth + 1);
+
     j->depth--;
-    if (j->has_item && j->is_pretty)
-        new_line(j);
-    rn_out_char(j->out, bracket);
+    if (at != NULL && j->has_item && j->is_pretty)
+        at = put_new_line(at, j->depth);
     j->has_item = true;
+    if (at == NULL)
+        return;
+    *at++ = bracket;
+    finish(j, at);
 }
 
 void rn_json_text(struct rn_json *j, const char *key, const char *text)
 {
-    start(j, key);
-    put_quoted(j->out, text);
+    size_t n = n_plain(text);
+    char *at;
+
+    if (text[n] != '\0') {
+        put_escaped(j, key, text);
+        return;
+    }
+    at = begin(j, key, n + 2);
+    if (at == NULL)
+        return;
+    *at++ = '"';
+    at = put_plain(at, text, n);
+    *at++ = '"';
+    finish(j, at);
 }
 
 void rn_json_int(struct rn_json *j, const char *key, int64_t v)
 {
-    start(j, key);
-    rn_out_i64(j->out, v);
+    char *at = begin(j, key, NUMBER_BYTES);
+
+    if (at == NULL)
+        return;
+    if (v < 0)
+        *at++ = '-';
+    finish(j, rn_out_digits(at, v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
 }
 
 void rn_json_u64(struct rn_json *j, const char *key, uint64_t v)
 {
-    start(j, key);
-    rn_out_char(j->out, '"');
-    rn_out_u64(j->out, v);
-    rn_out_char(j->out, '"');
+    char *at = begin(j, key, NUMBER_BYTES);
+
+    if (at == NULL)
+        return;
+    *at++ = '"';
+    at = rn_out_digits(at, v);
+    *at++ = '"';
+    finish(j, at);
 }
 
 void rn_json_hex(struct rn_json *j, const char *key, uint64_t v)
 {
-    start(j, key);
-    rn_out_fmt(j->out, "\"0x%" PRIx64 "\"", v);
+    char text[24];
+    int n = snprintf(text, sizeof(text), "\"0x%" PRIx64 "\"", v);
+
+    put_word(j, key, text, (size_t)n);
 }
 
 void rn_json_bool(struct rn_json *j, const char *key, bool v)
 {
-    start(j, key);
-    rn_out_str(j->out, v ? "true" : "false");
+    put_word(j, key, v ? "true" : "false", v ? 4 : 5);
 }
 
 void rn_json_null(struct rn_json *j, const char *key)
 {
-    start(j, key);
-    rn_out_str(j->out, "null");
+    put_word(j, key, "null", 4);
 }
 
 void rn_json_addr(struct rn_json *j, const char *key, struct rn_addr a)

@@ -65,17 +65,30 @@ void rn_out_char(struct rn_out *out, char c)
     rn_out_took(out, 1);
 }
 
-/* Digits are most of a drawing for programs: printf's machinery would be most of its cost. */
-void rn_out_u64(struct rn_out *out, uint64_t v)
+char *rn_out_digits(char *at, uint64_t v)
 {
     char digits[20]; /* of 2^64 - 1 */
-    size_t at = sizeof(digits);
+    size_t n = 0;
 
+    if (v < 10) { /* most are */
+        *at = (char)('0' + v);
+        return at + 1;
+    }
     do {
-        digits[--at] = (char)('0' + v % 10);
+        digits[n++] = (char)('0' + v % 10);
         v /= 10;
     } while (v != 0);
-    rn_out_strn(out, digits + at, sizeof(digits) - at);
+    while (n != 0)
+        *at++ = digits[--n];
+    return at;
+}
+
+void rn_out_u64(struct rn_out *out, uint64_t v)
+{
+    char *room = rn_out_room(out, 20);
+
+    if (room != NULL)
+        rn_out_took(out, (size_t)(rn_out_digits(room, v) - room));
 }
 
 void rn_out_i64(struct rn_out *out, int64_t v)

@@ -35,6 +35,10 @@ static inline void rn_out_took(struct rn_out *out, size_t n)
         rn_out_spill(out);
 }
 
+/* Writes @v, up to 20 digits, and returns where they end. Digits are most of a drawing for programs: printf's machinery
+ * would be most of its cost. */
+char *rn_out_digits(char *at, uint64_t v);
+
 /* Zero is a valid memory sink: `struct rn_out out = { 0 };` */
 void rn_out_strn(struct rn_out *out, const char *s, size_t n);
 void rn_out_str(struct rn_out *out, const char *s);
