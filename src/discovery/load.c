@@ -71,6 +71,38 @@ static void load_host(struct rn_load *l, struct rn_view payload)
     }
 }
 
+/* Where a namespace's seq stands, or will: identities may be hostile, but then only this reader is slow. */
+static uint32_t *seq_slot(struct rn_load *l, uint64_t dev, uint64_t ino)
+{
+    /* 2^64 / golden ratio */
+    size_t i = (size_t)(((ino ^ dev << 32) * 0x9e3779b97f4a7c15u) >> 32) & (l->n_slots - 1);
+
+    for (; l->seqs_by_ino[i] != 0; i = (i + 1) & (l->n_slots - 1)) {
+        const struct rn_map_netns *ns = l->by_seq[l->seqs_by_ino[i] - 1];
+
+        if (ns->ino == ino && ns->dev == dev)
+            break;
+    }
+    return &l->seqs_by_ino[i];
+}
+
+static bool make_slots(struct rn_load *l)
+{
+    size_t n = l->n_slots != 0 ? l->n_slots * 2 : 64;
+    uint32_t *slots;
+
+    if (l->n_seq * 2 < l->n_slots)
+        return true;
+    slots = rn_arena_new(&l->map->arena, n * sizeof(*slots));
+    if (slots == NULL)
+        return false;
+    l->seqs_by_ino = slots;
+    l->n_slots = n;
+    for (size_t i = 0; i < l->n_seq; i++)
+        *seq_slot(l, l->by_seq[i]->dev, l->by_seq[i]->ino) = rn_sat_u32(i + 1);
+    return true;
+}
+
 static void load_netns(struct rn_load *l, struct rn_view payload)
 {
     struct rn_reader r = rn_reader_of(payload);
@@ -79,8 +111,12 @@ static void load_netns(struct rn_load *l, struct rn_view payload)
     uint64_t ino = rn_read_be64(&r);
     struct rn_map_netns **grown;
     struct rn_map_netns *ns;
+    uint32_t *slot;
 
-    if (r.short_read || seq != l->n_seq || rn_model_netns(l->map, dev, ino) != NULL) {
+    if (!make_slots(l))
+        return;
+    slot = seq_slot(l, dev, ino);
+    if (r.short_read || seq != l->n_seq || *slot != 0) {
         l->n_malformed++;
         return;
     }
@@ -92,6 +128,7 @@ static void load_netns(struct rn_load *l, struct rn_view payload)
     if (ns == NULL)
         return;
     l->by_seq[l->n_seq++] = ns;
+    *slot = rn_sat_u32(l->n_seq);
     ns->is_initial = dev == l->init_dev && ino == l->init_ino;
     ns->is_current = dev == l->self_dev && ino == l->self_ino;
 }

@@ -43,6 +43,8 @@ struct rn_load {
     struct rn_map *map; /* borrows */
     struct rn_map_netns **by_seq;
     size_t n_seq;
+    uint32_t *seqs_by_ino; /* open addressing by identity; seq + 1 */
+    size_t n_slots;
     struct rn_map_netns *current; /* of the last VISIT; NULL before */
     uint64_t init_dev, init_ino, self_dev, self_ino;
     struct rn_fact_sock *socks;
