@@ -1,7 +1,7 @@
 /*
  * What the kernel's own work for a scan costs: every network namespace that a process lives in is entered once and asked
- * the questions that `runnel map` asks of every one (forwarding tables it asks only of bridges, sockets only where there
- * are any); the answers are thrown away. With "owners", the links of all descriptors are read instead, which is the least
+ * the questions that `runnel map` asks (forwarding tables where there is a bridge, sockets where there are any, of every
+ * one all else); the answers are thrown away. With "owners", the links of all descriptors are read instead, which is the least
  * that telling who holds a socket takes. Prints milliseconds. bench/map.py runs it.
  */
 #include <ctype.h>
@@ -49,6 +49,8 @@ static bool is_new(ino_t ino)
     return true;
 }
 
+static bool has_bridge; /* the namespace we are in, as its links say */
+
 /* True at the end of the dump, or of the patience with it. */
 static bool is_last(size_t len)
 {
@@ -57,6 +59,9 @@ static bool is_last(size_t len)
     for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
         if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
             return true;
+        if (h->nlmsg_type == RTM_NEWLINK && !has_bridge)
+            has_bridge =
+                memmem(h, h->nlmsg_len, "bridge", sizeof("bridge")) != NULL; /* IFLA_INFO_KIND */
     }
     return false;
 }
@@ -128,11 +133,14 @@ static void ask_links(void)
 
     if (fd < 0)
         return;
+    has_bridge = false;
     dump_route(fd, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC);
     dump_route(fd, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC);
     dump_route(fd, RTM_GETROUTE, sizeof(struct rtmsg), AF_UNSPEC);
     dump_route(fd, RTM_GETRULE, sizeof(struct rtmsg), AF_UNSPEC);
     dump_route(fd, RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC);
+    if (has_bridge)
+        dump_route(fd, RTM_GETNEIGH, sizeof(struct ndmsg), AF_BRIDGE);
     dump_route(fd, RTM_GETNEXTHOP, sizeof(struct nhmsg), AF_UNSPEC);
     close(fd);
 }
