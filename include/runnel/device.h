@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Packet devices. A device gives and takes packets in batches and never blocks. There are those that the system has (tun.h, packet.h,
- * xdp.h, unix.h, shm.h), those in memory (memory.h, pipe.h), those over another (wrap.h) and what joins them (join.h); to
+ * xdp.h, unix.h, shm.h, vhost.h), those in memory (memory.h, pipe.h), those over another (wrap.h) and what joins them (join.h); to
  * each the same is done: put it under a NIC (nic.h), stack another on it, join it, or read and write packets by hand (memory.h:
  * rn_single, and for threads blocking.h).
  *

@@ -12,8 +12,10 @@
 #include "dev/sniffer.h"
 #include "io/fd_device.h"
 #include "io/uring_device.h"
+#include "vhost_front.h"
 #include <runnel/shm.h>
 #include <runnel/unix.h>
+#include <runnel/vhost.h>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -268,6 +270,36 @@ static bool open_dgram(struct rig *r)
     return open_unix(r, SOCK_DGRAM);
 }
 
+/* A guest that takes @features of what is offered; its two rings are 256 entries each. */
+static struct vhost_front *open_vhost(struct rig *r, uint64_t features)
+{
+    const struct rn_vhost_opts opts = { .mtu = MTU };
+    struct vhost_front *front;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(rn_vhost_from_fd(&r->dev, r->turn, fds[0], &opts), RN_OK);
+    front = front_new(r->dev, fds[1], features);
+    r->far = &front->dev;
+    return front;
+}
+
+static bool open_vhost_full(struct rig *r)
+{
+    open_vhost(r, FRONT_ALL)->is_indirect = true;
+    return true;
+}
+
+static bool open_vhost_plain(struct rig *r)
+{
+    return open_vhost(r, RN_VIRTIO_VERSION_1) != NULL;
+}
+
+static bool open_vhost_legacy(struct rig *r)
+{
+    return open_vhost(r, 0) != NULL;
+}
+
 static const struct subject subjects[] = {
     { "pipe", open_pipe },
     { "pipe with offloads", open_pipe_with_offloads },
@@ -289,6 +321,9 @@ static const struct subject subjects[] = {
     { "unix dgram", open_dgram },
     { "shm", open_shm },
     { "shm with Ethernet and offloads", open_shm_with_offloads },
+    { "vhost-user", open_vhost_full },
+    { "vhost-user without options", open_vhost_plain },
+    { "vhost-user to a legacy guest", open_vhost_legacy },
 };
 
 int main(void)
