@@ -131,11 +131,14 @@ static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *fai
     return 1;
 }
 
-/* Is one frame enough for this turn? Looks for more now and then all the same. */
-static bool is_lonely(struct rn_fd_device *fdev)
+/* The turn has read @n frames of @bytes so far. Is that enough, without a look for more? Looks now and then all the same. */
+static bool is_lonely(struct rn_fd_device *fdev, uint32_t n, uint64_t bytes)
 {
     struct rn_lonely *lonely = &fdev->lonely;
 
+    /* Of bulk the end may never be found, so it is not waited for. */
+    if (n > 1 || bytes > RN_BUF_SMALL_BYTES)
+        lonely->n_alone = 0;
     if (!fdev->dev.is_level_driven || lonely->n_alone < LONELY_AFTER)
         return false;
     if (lonely->n_blind++ < LONELY_LOOK_EVERY)
@@ -147,9 +150,7 @@ static bool is_lonely(struct rn_fd_device *fdev)
 /* The end was found after @n frames of @bytes. */
 static void learn_end(struct rn_lonely *lonely, uint32_t n, uint64_t bytes)
 {
-    if (n > 1 || bytes > RN_BUF_SMALL_BYTES)
-        lonely->n_alone = 0;
-    else if (n == 1 && lonely->n_alone < LONELY_AFTER)
+    if (n == 1 && bytes <= RN_BUF_SMALL_BYTES && lonely->n_alone < LONELY_AFTER)
         lonely->n_alone++;
 }
 
@@ -167,7 +168,7 @@ static int fd_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned max
             learn_end(&fdev->lonely, in->n_pkts - had_pkts, in->n_bytes - had_bytes);
             break;
         }
-        if (is_lonely(fdev))
+        if (is_lonely(fdev, in->n_pkts - had_pkts, in->n_bytes - had_bytes))
             rn_dry_note(&fdev->dry, dev->turn);
     }
     if (in->n_pkts > had_pkts)

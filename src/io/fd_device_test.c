@@ -142,6 +142,38 @@ static void test_read_stops_at_the_batch_and_goes_on_later(void **state)
     rig_fini(&rig);
 }
 
+static int read_in_a_turn(struct rig *rig, unsigned max)
+{
+    struct rn_pktq in = { 0 };
+    int n;
+
+    rn_turn_begin(&rig->t.turn, rig->t.turn.now_ns + 1);
+    n = rig->dev->ops->read_batch(rig->dev, &in, max);
+    rn_pktq_free_all(&in);
+    rn_turn_end(&rig->t.turn);
+    return n;
+}
+
+static void test_bulk_after_lone_frames_is_read_in_batches_at_once(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, false);
+    rig.dev->is_level_driven = true;
+    for (unsigned i = 0; i < 20; i++) {
+        give(&rig, 40);
+        assert_int_equal(read_in_a_turn(&rig, 64), 1);
+    }
+
+    for (unsigned i = 0; i < 6; i++)
+        give(&rig, 30000);
+
+    assert_int_equal(read_in_a_turn(&rig, 3), 3); /* the end is not reached */
+    assert_int_equal(read_in_a_turn(&rig, 3), 3);
+    rig_fini(&rig);
+}
+
 static void test_short_virtio_header_is_malformed(void **state)
 {
     struct rig rig;
@@ -275,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_frames_of_every_class_arrive_intact),
         cmocka_unit_test(test_frame_larger_than_any_we_allow_is_dropped_and_counted),
         cmocka_unit_test(test_read_stops_at_the_batch_and_goes_on_later),
+        cmocka_unit_test(test_bulk_after_lone_frames_is_read_in_batches_at_once),
         cmocka_unit_test(test_short_virtio_header_is_malformed),
         cmocka_unit_test(test_memory_shortage_loses_the_frame_not_the_device),
         cmocka_unit_test(test_full_descriptor_keeps_the_packet_in_the_queue),
