@@ -7,6 +7,9 @@
 #define VIEWS_MAX           32u
 /* One side may move this much per event before others get their turn; the rest goes on in the next round. */
 #define QUANTUM_BYTES (1u << 20)
+/* While several streams go up they take turns by so much, the payload of one frame: the host's TCP sends that at once, but of
+ * more it makes a queue, which it then empties by timers (pacing) or by what acknowledgements interrupt. */
+#define PIECE_BYTES (48u << 10)
 /* How long a session waits when the pool has no slab for it: packets in flight come home in that time. */
 #define STARVED_NS (2 * RN_NS_PER_MS)
 /* A read that fills less than this goes into a small slab next time, so that a chat never pins 68 KiB. */
@@ -19,6 +22,7 @@ struct rn_gate_tcp {
     struct rn_turn *turn;
     struct rn_tcp_forwarder *forwarder;
     struct rn_list sessions;
+    const struct session *last_up; /* whose data went up last */
     struct rn_gate_tcp_stats stats;
 };
 
@@ -70,6 +74,8 @@ static void session_free(struct session *s)
 
     rn_turn_unschedule(&s->resume);
     rn_turn_cancel(gate->turn, &s->retry);
+    if (gate->last_up == s)
+        gate->last_up = NULL;
     rn_list_remove(&s->link);
     gate->stats.n_sessions--;
     rn_alloc_free(rn_turn_alloc(gate->turn), s, sizeof(*s));
@@ -99,13 +105,25 @@ static void session_close(struct session *s)
 /* --- splice ------------------------------------------------------------------------------------------------- */
 enum flow_end { FLOW_STALLED, FLOW_DONE, FLOW_BROKEN, FLOW_QUANTUM, FLOW_STARVED };
 
+/* How many of @views come to @bytes or more; all if they do not. */
+static unsigned views_of(const struct rn_slice *views, unsigned n, uint64_t bytes)
+{
+    uint64_t sum = 0;
+    unsigned i = 0;
+
+    while (i < n && sum < bytes)
+        sum += views[i++].len;
+    return i;
+}
+
 /* Inner to outer: what the outer side took is consumed, which reopens the inner window. */
 static enum flow_end move_up(struct session *s)
 {
     struct rn_slice views[VIEWS_MAX];
+    uint64_t quantum = s->gate->last_up == s ? QUANTUM_BYTES : PIECE_BYTES;
     uint64_t moved = 0;
 
-    while (moved < QUANTUM_BYTES) {
+    while (moved < quantum) {
         int n = rn_tcp_peek_views(s->sock, views, VIEWS_MAX);
         int64_t sent;
 
@@ -118,7 +136,7 @@ static enum flow_end move_up(struct session *s)
                 s->conn->ops->shut_write(s->conn);
             return FLOW_DONE;
         }
-        sent = s->conn->ops->writev(s->conn, views, (unsigned)n);
+        sent = s->conn->ops->writev(s->conn, views, views_of(views, (unsigned)n, quantum - moved));
         if (sent == RN_E_WOULD_BLOCK) {
             s->may_write = false;
             return FLOW_STALLED;
@@ -126,6 +144,7 @@ static enum flow_end move_up(struct session *s)
         if (sent < 0)
             return FLOW_BROKEN;
         rn_tcp_consume(s->sock, (size_t)sent);
+        s->gate->last_up = s;
         s->gate->stats.bytes_up += (uint64_t)sent;
         moved += (uint64_t)sent;
     }

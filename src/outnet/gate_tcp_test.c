@@ -128,6 +128,57 @@ static void test_bytes_and_ends_pass_both_ways(void **state)
     fini(&r);
 }
 
+/* @len bytes for an outer side that takes none yet. */
+static void fill(struct rig *r, struct rn_sock *client, size_t len)
+{
+    static const uint8_t bytes[4096];
+
+    while (len != 0) {
+        int64_t n = rn_tcp_write(client, bytes, rn_min_size(len, sizeof(bytes)), 0);
+
+        if (n > 0)
+            len -= (size_t)n;
+        rn_test_net_run(&r->n, RN_NS_PER_MS);
+    }
+}
+
+static void test_busy_streams_take_turns_by_pieces(void **state)
+{
+    struct rn_test_outer_conn *a;
+    struct rn_test_outer_conn *b;
+    struct rn_endpoint to = { .port = 80 };
+    struct rn_sock *other;
+    struct rig r;
+    (void)state;
+
+    init(&r);
+    a = open_one(&r);
+    to.addr = r.n.b.v4;
+    assert_int_equal(rn_tcp_new(&other, r.n.a.stack), 0);
+    assert_int_equal(rn_sock_connect(other, &to), RN_E_CONNECT_STARTED);
+    rn_test_net_run(&r.n, RN_NS_PER_MS);
+    b = rn_test_outer_connect(&r.outer, 1);
+    rn_test_net_run(&r.n, RN_NS_PER_MS);
+    a->out_room = 0;
+    b->out_room = 0;
+    fill(&r, r.client, 60000);
+    fill(&r, other, 60000);
+
+    a->out_room = 60000;
+    b->out_room = 60000;
+    rn_test_outer_tell(a, RN_WRITABLE);
+    rn_test_outer_tell(b, RN_WRITABLE);
+    rn_test_net_run(&r.n, RN_NS_PER_MS);
+
+    assert_int_equal(a->n_out, 60000);
+    assert_int_equal(b->n_out, 60000);
+    assert_true(a->first_write < b->first_write);
+    assert_true(b->first_write < a->last_write);
+    assert_true(a->last_write < b->last_write);
+    rn_sock_abort(other);
+    fini(&r);
+}
+
 static void test_a_reset_of_either_side_is_a_reset_of_the_other(void **state)
 {
     struct rn_test_outer_conn *c;
@@ -244,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_why_a_dial_failed_is_what_the_client_hears),
         cmocka_unit_test(test_a_client_that_gives_up_cancels_the_dial),
         cmocka_unit_test(test_bytes_and_ends_pass_both_ways),
+        cmocka_unit_test(test_busy_streams_take_turns_by_pieces),
         cmocka_unit_test(test_a_reset_of_either_side_is_a_reset_of_the_other),
         cmocka_unit_test(test_an_outer_side_that_takes_nothing_stops_the_client),
         cmocka_unit_test(test_a_gate_that_goes_closes_what_has_said_all_and_resets_the_rest),

@@ -27,8 +27,9 @@ struct rn_test_outer_conn {
     size_t n_in;
     uint8_t out[RN_TEST_OUTER_BYTES];
     size_t n_out;
-    size_t out_room; /* how much more it takes before WOULD_BLOCK */
-    bool in_ends;    /* the end of the stream follows what is in */
+    size_t out_room;                  /* how much more it takes before WOULD_BLOCK */
+    unsigned first_write, last_write; /* which of all the net's that took something; from 1 */
+    bool in_ends;                     /* the end of the stream follows what is in */
     bool was_shut, was_closed, was_aborted;
     int read_err; /* after what is in */
 };
@@ -53,6 +54,7 @@ struct rn_test_outer {
     struct rn_net_dial *dials[RN_TEST_OUTER_MAX]; /* NULL: over */
     struct rn_endpoint dialled[RN_TEST_OUTER_MAX];
     unsigned n_dials;
+    unsigned n_writes;
     struct rn_test_outer_conn *conns[RN_TEST_OUTER_MAX];
     unsigned n_conns;
     struct rn_test_outer_dgram *dgrams[RN_TEST_OUTER_MAX];
@@ -101,6 +103,10 @@ static inline int64_t rn_test_outer_writev(struct rn_net_conn *conn, const struc
         c->out_room -= part;
         taken += part;
     }
+    if (taken != 0)
+        c->last_write = ++c->outer->n_writes;
+    if (c->first_write == 0)
+        c->first_write = c->last_write;
     return taken != 0 ? (int64_t)taken : RN_E_WOULD_BLOCK;
 }
 
