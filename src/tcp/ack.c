@@ -222,3 +222,14 @@ void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg)
     process(conn, &ack, wnd_before);
     rn_flow_confirm(conn->sock.stack, &conn->flow);
 }
+
+/* What SACK blocks say holds, whatever overtook them; its window and ECN counts are old, and it acknowledges nothing. */
+void rn_tcp_late_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    struct rn_tcp_ack ack = { .seg = seg, .now_ns = rn_tcp_now_ns(conn), .rtt_us = -1 };
+
+    if (conn->flight == NULL || !seg->has_opts || seg->opts.n_sack == 0)
+        return;
+    seg->has_no_ace = true;
+    process(conn, &ack, conn->snd.wnd);
+}

@@ -350,6 +350,8 @@ void rn_tcp_snd_clear(struct rn_tcp *conn);
  * detection, cwnd, window. @seg->wnd is scaled. That our FIN was acknowledged (FIN_SENT and una == nxt) the input side
  * sees for itself; FIN_SENT is moved by snd.c when the FIN leaves. */
 void rn_tcp_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
+/* One that another has overtaken: below snd.una, but plausible. */
+void rn_tcp_late_ack_in(struct rn_tcp *conn, struct rn_tcp_seg *seg);
 /* ICMP told of a smaller path, or the route changed: recompute snd.mss; resend what is too big. */
 void rn_tcp_mtu_changed(struct rn_tcp *conn);
 /* SYN (in SYN-SENT) or SYN+ACK (in SYN-RCVD): sends or resends it at iss with options; arms the timer. */

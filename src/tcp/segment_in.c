@@ -295,11 +295,12 @@ static enum step check_ack(struct walk *w)
     update_ts_recent(conn, seg);
     if (rn_tcp_is_accurate(conn))
         rn_tcp_accecn_received(conn, seg);
-    if (rn_seq_ge(seg->ack, conn->snd.una)) {
+    if (rn_seq_ge(seg->ack, conn->snd.una))
         rn_tcp_ack_in(conn, seg);
-        if (conn->state == RN_TCP_CLOSED)
-            return DONE;
-    }
+    else
+        rn_tcp_late_ack_in(conn, seg);
+    if (conn->state == RN_TCP_CLOSED)
+        return DONE;
     return is_fin_acked(conn) ? after_fin_acked(conn) : GO_ON;
 }
 
