@@ -549,10 +549,11 @@ static void control(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 }
 
 /* An episode begins (fast recovery, timeout, ECN): the model answers to it in its own way, and there is no threshold. */
-static uint32_t on_episode(struct rn_tcp *conn)
+static uint32_t on_episode(struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
 {
     struct rn_bbr *bbr = state_of(conn);
 
+    (void)sign; /* on_mark() tells of it */
     if (bbr != NULL)
         rn_bbr_note_loss(conn, bbr);
     return conn->cc.ssthresh;

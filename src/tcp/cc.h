@@ -7,12 +7,18 @@
  */
 #include "tcp/flight.h"
 
+/* What a congestion event is. */
+enum rn_tcp_cc_sign {
+    RN_TCP_CC_LOST,
+    RN_TCP_CC_MARKED, /* CE: the queue is kept short by who marked (RFC 8511) */
+};
+
 struct rn_tcp_cc_ops {
     const char *name;
     /* cwnd may grow by what @ack delivered. */
     void (*on_ack)(struct rn_tcp *conn, const struct rn_tcp_ack *ack);
     /* A congestion event begins: the new ssthresh. The controller also remembers what it needs of the old window. */
-    uint32_t (*ssthresh)(struct rn_tcp *conn);
+    uint32_t (*ssthresh)(struct rn_tcp *conn, enum rn_tcp_cc_sign sign);
     /* The last event was none (Eifel, F-RTO, DSACK): forget it. May be NULL. */
     void (*undo)(struct rn_tcp *conn);
     /* The event that ssthresh() was just asked about is a timeout. May be NULL. */

@@ -7,6 +7,8 @@
 #define T_MAX_MS     100000 /* (t - K)^3 in ms stays within 2^50 */
 #define BETA_NUM     7u     /* §4.6 */
 #define BETA_DEN     10u
+#define BETA_ECN_NUM 17u /* RFC 8511 */
+#define BETA_ECN_DEN 20u
 #define ALPHA_NUM    9u /* §4.3: 3 (1 - beta) / (1 + beta) = 9/17 */
 #define ALPHA_DEN    17u
 #define FASTCONV_NUM 17u /* §4.7: (1 + beta) / 2 = 17/20 */
@@ -142,7 +144,17 @@ static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
         avoid(conn, cubic, ack, left);
 }
 
-static uint32_t ssthresh(struct rn_tcp *conn)
+/* Less for a mark in congestion avoidance: who marks keeps the queue short, and it would run dry. */
+static uint32_t reduced(const struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
+{
+    uint64_t cwnd = conn->cc.cwnd;
+
+    if (sign == RN_TCP_CC_MARKED && !rn_tcp_cc_in_slow_start(conn))
+        return (uint32_t)(cwnd * BETA_ECN_NUM / BETA_ECN_DEN);
+    return (uint32_t)(cwnd * BETA_NUM / BETA_DEN);
+}
+
+static uint32_t ssthresh(struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
 {
     struct cubic *cubic = rn_tcp_cc_state(conn);
     uint32_t cwnd = conn->cc.cwnd;
@@ -156,7 +168,7 @@ static uint32_t ssthresh(struct rn_tcp *conn)
         cubic->w_max =
             cwnd < cubic->w_max ? (uint32_t)((uint64_t)cwnd * FASTCONV_NUM / FASTCONV_DEN) : cwnd;
     }
-    return rn_max_u32((uint32_t)((uint64_t)cwnd * BETA_NUM / BETA_DEN), 2u * conn->snd.mss);
+    return rn_max_u32(reduced(conn, sign), 2u * conn->snd.mss);
 }
 
 static void undo(struct rn_tcp *conn)

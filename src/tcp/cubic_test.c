@@ -106,7 +106,7 @@ static struct rn_tcp *at_a_hundred(struct tcp_fixture *f)
 
 static void reduce(struct rn_tcp *conn)
 {
-    conn->cc.ssthresh = rn_tcp_cubic.ssthresh(conn);
+    conn->cc.ssthresh = rn_tcp_cubic.ssthresh(conn, RN_TCP_CC_LOST);
     conn->cc.cwnd = conn->cc.ssthresh;
 }
 
@@ -143,6 +143,29 @@ static double cubic_after(double w_max, double k_s, unsigned rounds)
     double t = rounds * ROUND_MS / 1000.0;
 
     return w_max + 0.4 * (t - k_s) * (t - k_s) * (t - k_s);
+}
+
+/* RFC 8511, in segments of a window of 100. */
+static void test_a_mark_in_congestion_avoidance_costs_less_than_a_loss(void **state)
+{
+    static const struct {
+        const struct rn_tcp_cc_ops *ops;
+        uint32_t lost;
+        uint32_t marked;
+    } rows[] = { { &rn_tcp_cubic, 70, 85 }, { &rn_tcp_reno, 50, 80 } };
+    struct tcp_fixture f;
+    struct rn_tcp *conn = at_a_hundred(&f);
+
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LEN(rows); i++) {
+        rn_tcp_cc_set(conn, rows[i].ops);
+        conn->cc.ssthresh = 50 * SEG;
+        assert_int_equal(rows[i].ops->ssthresh(conn, RN_TCP_CC_LOST), rows[i].lost * SEG);
+        assert_int_equal(rows[i].ops->ssthresh(conn, RN_TCP_CC_MARKED), rows[i].marked * SEG);
+        conn->cc.ssthresh = UINT32_MAX; /* slow start */
+        assert_int_equal(rows[i].ops->ssthresh(conn, RN_TCP_CC_MARKED), rows[i].lost * SEG);
+    }
+    end(&f, conn);
 }
 
 static void test_window_returns_to_the_peak_as_the_formula_says(void **state)
@@ -228,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_window_follows_the_cubic_function),
         cmocka_unit_test(test_window_starts_where_the_reduction_ended),
         cmocka_unit_test(test_window_saturates),
+        cmocka_unit_test(test_a_mark_in_congestion_avoidance_costs_less_than_a_loss),
         cmocka_unit_test(test_window_returns_to_the_peak_as_the_formula_says),
         cmocka_unit_test(test_after_a_timeout_the_window_found_is_the_peak),
         cmocka_unit_test(test_time_without_need_of_the_window_does_not_count),

@@ -65,10 +65,10 @@ static void begin_prr(struct rn_tcp *conn, uint32_t delivered)
 }
 
 /* One reduction per window of data. */
-static void reduce_window(struct rn_tcp *conn, uint32_t delivered)
+static void reduce_window(struct rn_tcp *conn, uint32_t delivered, enum rn_tcp_cc_sign sign)
 {
     remember_for_undo(conn);
-    conn->cc.ssthresh = conn->cc.ops->ssthresh(conn);
+    conn->cc.ssthresh = conn->cc.ops->ssthresh(conn, sign);
     begin_prr(conn, delivered);
 }
 
@@ -78,7 +78,7 @@ static void enter_recovery(struct rn_tcp *conn, uint32_t delivered)
     struct rn_stats *stats = &conn->sock.stack->stats;
 
     if (!is_in_episode(conn))
-        reduce_window(conn, delivered);
+        reduce_window(conn, delivered, RN_TCP_CC_LOST);
     rec->high = conn->snd.nxt;
     rec->is_high_set = true;
     conn->cc.ca_state = RN_TCP_CA_RECOVERY;
@@ -88,11 +88,11 @@ static void enter_recovery(struct rn_tcp *conn, uint32_t delivered)
         stats->tcp_reno_recoveries++;
 }
 
-static void enter_cwr(struct rn_tcp *conn, uint32_t delivered)
+static void enter_cwr(struct rn_tcp *conn, uint32_t delivered, enum rn_tcp_cc_sign sign)
 {
     if (is_in_episode(conn))
         return;
-    reduce_window(conn, delivered);
+    reduce_window(conn, delivered, sign);
     conn->flight->rec.may_undo = false;
     conn->flight->rec.high = conn->snd.nxt;
     conn->cc.ca_state = RN_TCP_CA_CWR;
@@ -100,7 +100,7 @@ static void enter_cwr(struct rn_tcp *conn, uint32_t delivered)
 
 void rn_tcp_recovery_on_mark(struct rn_tcp *conn)
 {
-    enter_cwr(conn, 0);
+    enter_cwr(conn, 0, RN_TCP_CC_LOST);
 }
 
 void rn_tcp_recovery_on_loss(struct rn_tcp *conn)
@@ -405,7 +405,7 @@ static void note_ecn(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 
     if (!ack->is_ece || is_in_episode(conn) || (conn->flight->n_recs == 0 && !is_count))
         return;
-    enter_cwr(conn, ack->delivered);
+    enter_cwr(conn, ack->delivered, RN_TCP_CC_MARKED);
     if (has_model(conn))
         conn->cc.ops->on_mark(conn);
     if (!is_count)
@@ -503,7 +503,7 @@ void rn_tcp_recovery_on_timeout(struct rn_tcp *conn)
     bool is_repeated = conn->cc.ca_state == RN_TCP_CA_LOSS;
 
     if (!is_in_episode(conn))
-        reduce_window(conn, 0);
+        reduce_window(conn, 0, RN_TCP_CC_LOST);
     if (conn->cc.ops->on_timeout != NULL)
         conn->cc.ops->on_timeout(conn);
     conn->cc.ca_state = RN_TCP_CA_LOSS;

@@ -11,10 +11,13 @@ static void on_ack(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
         rn_tcp_cc_avoid(conn, left);
 }
 
-/* RFC 5681 eqn. 4. */
-static uint32_t ssthresh(struct rn_tcp *conn)
+/* RFC 5681 eqn. 4; RFC 8511: 0.8 of it for a mark in congestion avoidance. Slow start overshoots by more. */
+static uint32_t ssthresh(struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
 {
-    return rn_max_u32(conn->cc.cwnd / 2, 2u * conn->snd.mss);
+    uint32_t cwnd = conn->cc.cwnd;
+    bool is_gentle = sign == RN_TCP_CC_MARKED && !rn_tcp_cc_in_slow_start(conn);
+
+    return rn_max_u32(is_gentle ? cwnd / 5 * 4 : cwnd / 2, 2u * conn->snd.mss);
 }
 
 const struct rn_tcp_cc_ops rn_tcp_reno = {

@@ -50,6 +50,8 @@ static void exchange(const struct sim_opts *opts, struct rn_tcp_info *ret_client
     sim_assert_whole(&sim);
     rn_test_turn_settle(&sim.t, RN_NS_PER_S); /* the last ACKs are still on their way */
     rn_qdisc_get_stats(queue, &stats);
+    print_message("%-6s %.2f s, %u marks\n", opts->cc, (double)sim.done_ns / 1e9,
+                  (unsigned)stats.n_marked);
     *ret_client = info_of(&sim.client);
     *ret_server = info_of(&sim.server);
     *ret_marked = stats.n_marked;
@@ -84,7 +86,6 @@ static void test_every_mark_of_a_queue_is_counted_at_both_ends(void **state)
         uint64_t n_marked;
 
         exchange(&opts, &client, &server, &n_marked);
-        print_message("%s: %u marks\n", names[i / 2], (unsigned)n_marked);
 
         assert_true(client.has_accurate_ecn && server.has_accurate_ecn);
         assert_true(client.sends_ect && server.sends_ect);
@@ -113,7 +114,6 @@ static void test_marks_are_answered_as_the_echo_is(void **state)
     exchange(&opts, &client, &server, &n_accurate);
     opts.ecn = RN_TCP_ECN_ASK;
     exchange(&opts, &client, &server, &n_classic);
-    print_message("accurate %u, classic %u\n", (unsigned)n_accurate, (unsigned)n_classic);
 
     assert_false(client.has_accurate_ecn);
     assert_true(client.has_ecn);
