@@ -94,6 +94,8 @@ static bool is_asked_of_device(const struct rn_nft_chain *c, const struct rn_fil
     if (c->id.family == NFPROTO_NETDEV)
         return c->hook == (is_in ? NF_NETDEV_INGRESS : NF_NETDEV_EGRESS) &&
                rn_nft_chain_has_device(c, link->name);
+    if (p->is_question && rn_addr_is_v4(p->to))
+        return false;
     return is_in && c->id.family == NFPROTO_INET && c->hook == NF_INET_INGRESS &&
            rn_nft_chain_has_device(c, link->name);
 }
@@ -160,6 +162,7 @@ static enum rn_outcome ask_base(struct rn_filter_run *run, const struct base *ba
     run->may_accept = NULL;
     run->may_return = false;
     run->priority = base->priority;
+    run->is_inet = base->nft != NULL && base->nft->id.family == NFPROTO_INET;
     return base->nft != NULL ? rn_filter_nft_ask(run, base->nft)
                              : rn_filter_legacy_ask(run, base->legacy);
 }

@@ -107,12 +107,14 @@ static void put_hw_type(struct rn_rule_run *r, struct rn_view reg, const struct 
     if (link != NULL)
         rn_reg_put(r, reg, &link->hw_type, sizeof(link->hw_type));
     else
-        rn_rule_narrow(r, RN_FIT_NO); /* the kernel breaks off the rule */
+        rn_reg_forget(r, reg, sizeof(uint16_t));
 }
 
-static uint8_t family_of(const struct rn_filter_packet *p)
+static uint8_t family_of(const struct rn_filter_run *a)
 {
-    if (p->layer == RN_FILTER_IP)
+    const struct rn_filter_packet *p = a->packet;
+
+    if (p->layer == RN_FILTER_IP || a->is_inet)
         return rn_addr_is_v4(p->to) ? NFPROTO_IPV4 : NFPROTO_IPV6;
     if (p->layer == RN_FILTER_ARP)
         return NFPROTO_ARP;
@@ -171,8 +173,8 @@ static void load_meta_of_link(struct rn_rule_run *r, uint32_t key, struct rn_vie
     case NFT_META_OIF:
         put_u32(r, reg, p->oif != NULL ? p->oif->index : 0);
         break;
-    case NFT_META_IIFTYPE:
-        put_hw_type(r, reg, p->iif);
+    case NFT_META_IIFTYPE: /* the kernel looks at the packet's device, which at egress is the way out */
+        put_hw_type(r, reg, p->layer == RN_FILTER_EGRESS ? p->oif : p->iif);
         break;
     case NFT_META_OIFTYPE:
         put_hw_type(r, reg, p->oif);
@@ -193,7 +195,7 @@ static void load_meta(struct rn_rule_run *r, const struct rn_view *tb)
 {
     const struct rn_filter_packet *p = r->a->packet;
     struct rn_view reg = tb[NFTA_META_DREG];
-    const uint8_t family = family_of(p);
+    const uint8_t family = family_of(r->a);
     uint32_t key = rn_nl_be32(tb[NFTA_META_KEY]);
 
     switch (key) {
@@ -306,7 +308,7 @@ static void load_ct(struct rn_rule_run *r, const struct rn_view *tb)
     const bool asks_original =
         rn_nl_has(tb[NFTA_CT_DIRECTION]) && rn_nl_u8(tb[NFTA_CT_DIRECTION]) == 0;
     const uint8_t original = 0; /* IP_CT_DIR_ORIGINAL */
-    const uint8_t family = family_of(r->a->packet);
+    const uint8_t family = family_of(r->a);
     struct rn_view reg = tb[NFTA_CT_DREG];
     uint32_t key = rn_nl_be32(tb[NFTA_CT_KEY]);
 

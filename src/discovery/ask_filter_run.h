@@ -19,6 +19,7 @@ struct rn_filter_run {
     struct rn_filter_marks marks;
     struct rn_ruleset *rules;
     int32_t priority;       /* of the base chain at hand */
+    bool is_inet;           /* it is of the family inet: of a frame, too, IP alone is seen */
     const char *may_accept; /* of the base chain at hand: a rule that might have let it pass */
     const char *may_drop;   /* of any: a rule that might have stopped it */
     const char *decided;    /* the rule behind the last sure outcome */

@@ -2,15 +2,13 @@
 
 #include "base/text.h"
 #include "discovery/ask_filter.h"
+#include "discovery/ask_frame.h"
 #include "discovery/ask_route.h"
 #include "discovery/ask_wire.h"
 #include "discovery/name.h"
-#include "discovery/select.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LINE_BYTES 640u
@@ -19,8 +17,9 @@ struct walk {
     const struct rn_map *map;
     struct rn_path *path;
     struct rn_map_netns *ns;
-    struct rn_map_link *iif;       /* NULL: it starts here */
-    const struct rn_map_link *oif; /* only where it starts */
+    struct rn_map_link *iif;          /* NULL: it starts here */
+    const struct rn_map_link *sender; /* of the frame that came in through it */
+    const struct rn_map_link *oif;    /* only where it starts */
     struct rn_addr to;
     struct rn_addr from;     /* none until a route chose it */
     struct rn_addr first_to; /* as it came into this network, or was sent */
@@ -73,38 +72,73 @@ static void put_target(struct rn_text *t, struct rn_addr a, uint16_t port)
 
 /* ---- filters ---- */
 
-static bool end_by_filter(struct walk *w, const struct rn_filter_answer *answer)
+static bool end_by_filter(struct walk *w, const struct rn_filter_packet *packet,
+                          const struct rn_filter_answer *answer)
 {
-    if (answer->verdict == RN_FILTER_DROP)
-        return end_with(w, "dropped by ", answer->rule, "");
-    return end_with(w, "cannot tell: ", answer->rule, " decides by what is not known here");
+    bool is_drop = answer->verdict == RN_FILTER_DROP;
+    char buf[LINE_BYTES];
+    struct rn_text t = rn_text_of(buf, sizeof(buf));
+
+    w->ns = (struct rn_map_netns *)packet->netns; /* the same, or one that the frame crosses */
+    rn_text_str(&t, is_drop ? "" : "cannot tell: ");
+    if (packet->is_question) {
+        rn_text_str(&t, is_drop ? "nobody hears who has " : "whether somebody hears who has ");
+        rn_text_addr(&t, packet->next_hop);
+        rn_text_str(&t, is_drop ? ": " : ", ");
+    }
+    rn_text_str(&t, is_drop ? "dropped by " : "");
+    rn_text_str(&t, answer->rule);
+    rn_text_str(&t, is_drop ? "" : " decides by what is not known here");
+    return end(w, buf);
 }
 
-static bool were_rules_read(const struct walk *w)
+static bool were_rules_read(const struct walk *w, const struct rn_map_netns *ns)
 {
     for (size_t i = 0; i < w->map->n_unreadable; i++) {
         const struct rn_map_unreadable *u = &w->map->unreadable[i];
 
-        if (u->netns == w->ns && strncmp(u->what, "forwarded ports", 15) == 0)
+        if (u->netns == ns && strncmp(u->what, "forwarded ports", 15) == 0)
             return false;
     }
     return true;
 }
 
-/* True: it goes on. */
-static bool pass(struct walk *w, struct rn_filter_packet *packet)
+static void say_passed(struct walk *w, const struct rn_filter_packet *packet, const char *rule)
 {
     static const char *const hooks[] = { "prerouting", "input", "forward", "output",
                                          "postrouting" };
-    struct rn_filter_answer answer;
+    const struct rn_map_link *link = packet->iif != NULL ? packet->iif : packet->oif;
+    struct rn_map_netns *ns = w->ns;
     char buf[LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
+    if (packet->layer == RN_FILTER_INGRESS || packet->layer == RN_FILTER_EGRESS) {
+        rn_text_str(&t, packet->layer == RN_FILTER_INGRESS ? "ingress of " : "egress of ");
+        rn_text_str(&t, link->name);
+    } else {
+        rn_text_str(&t, packet->layer == RN_FILTER_BRIDGE ? "bridge " : "");
+        rn_text_str(&t, hooks[packet->hook]);
+    }
+    rn_text_str(&t, rule[0] != '\0' ? " passes by " : " passes");
+    rn_text_str(&t, rule);
+    w->ns = (struct rn_map_netns *)packet->netns;
+    add_line(w, RN_PATH_FILTER, buf);
+    w->ns = ns;
+}
+
+/* True: it goes on. */
+static bool pass(struct walk *w, struct rn_filter_packet *packet)
+{
+    struct rn_filter_answer answer;
+
     if (!w->asks_filters)
         return true;
-    if (!were_rules_read(w))
+    if (packet->netns == NULL)
+        packet->netns = w->ns;
+    if (!were_rules_read(w, packet->netns)) {
+        w->ns = (struct rn_map_netns *)packet->netns;
         return end(w, "cannot tell: the rules of this network could not be read");
-    packet->netns = w->ns;
+    }
     packet->from = w->from;
     packet->to = w->to;
     packet->port = w->port;
@@ -115,13 +149,9 @@ static bool pass(struct walk *w, struct rn_filter_packet *packet)
     packet->marks = &w->marks;
     answer = rn_filter_ask(&w->path->arena, packet);
     if (answer.verdict != RN_FILTER_PASS)
-        return end_by_filter(w, &answer);
-    if (answer.n_chains != 0) {
-        rn_text_str(&t, hooks[packet->hook]);
-        rn_text_str(&t, answer.rule[0] != '\0' ? " passes by " : " passes");
-        rn_text_str(&t, answer.rule);
-        add_line(w, RN_PATH_FILTER, buf);
-    }
+        return end_by_filter(w, packet, &answer);
+    if (answer.n_chains != 0 && !packet->is_question)
+        say_passed(w, packet, answer.rule);
     return true;
 }
 
@@ -129,6 +159,8 @@ static bool pass_in(struct walk *w, bool is_before_nat)
 {
     return w->iif == NULL || pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING,
                                                                  .iif = w->iif,
+                                                                 .sender = w->sender,
+                                                                 .taker = w->iif,
                                                                  .is_before_nat = is_before_nat });
 }
 
@@ -137,7 +169,21 @@ static bool pass_out(struct walk *w, enum rn_filter_hook hook, const struct rn_m
     struct rn_filter_packet packet = { .hook = hook, .oif = oif };
 
     packet.iif = hook == RN_FILTER_FORWARD ? w->iif : NULL;
+    packet.sender = packet.iif != NULL ? w->sender : NULL;
+    packet.taker = packet.iif;
     return pass(w, &packet);
+}
+
+static bool pass_lo(struct walk *w, const struct rn_map_link *lo)
+{
+    return pass_out(w, RN_FILTER_OUTPUT, lo) && pass_out(w, RN_FILTER_POSTROUTING, lo) &&
+           (lo == NULL ||
+            (pass(w, &(struct rn_filter_packet){ .layer = RN_FILTER_EGRESS, .oif = lo }) &&
+             pass(w, &(struct rn_filter_packet){ .layer = RN_FILTER_INGRESS, .iif = lo }))) &&
+           pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING,
+                                               .iif = lo,
+                                               .is_before_nat = true }) &&
+           pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING, .iif = lo });
 }
 
 /* What a network sends to itself goes out of lo, and comes in again. */
@@ -147,11 +193,12 @@ static bool pass_to_local(struct walk *w)
 
     if (w->iif == NULL && rn_addr_is_none(w->from))
         w->from = w->to;
-    if (w->iif == NULL &&
-        (!pass_out(w, RN_FILTER_OUTPUT, lo) || !pass_out(w, RN_FILTER_POSTROUTING, lo)))
+    if (w->iif == NULL && !pass_lo(w, lo))
         return false;
     return pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_INPUT,
-                                               .iif = w->iif != NULL ? w->iif : lo });
+                                               .iif = w->iif != NULL ? w->iif : lo,
+                                               .sender = w->sender,
+                                               .taker = w->iif });
 }
 
 /* What starts here has its route before rules mark it, and some kinds of chains then look for another. */
@@ -252,6 +299,120 @@ static bool take_nat(struct walk *w)
     return true;
 }
 
+/* ---- frames ---- */
+
+/* A connection is tracked in each network anew; marks on the packet stay behind where it leaves the network. */
+static void forget_marks(struct walk *w, bool leaves)
+{
+    struct rn_filter_marks kept = { .mark = w->marks.mark,
+                                    .is_mark_unknown = w->marks.is_mark_unknown };
+
+    w->marks = leaves ? (struct rn_filter_marks){ 0 } : kept;
+}
+
+/* NUD_PERMANENT, NOARP, REACHABLE, STALE, DELAY, PROBE: whose MAC is known is not asked for. */
+static bool is_neighbour_known(const struct rn_map_netns *ns, const struct rn_map_link *link,
+                               struct rn_addr addr)
+{
+    enum { KNOWN = 0x80 | 0x40 | 0x02 | 0x04 | 0x08 | 0x10 };
+
+    if (link->flags & IFF_NOARP)
+        return true;
+    for (size_t i = 0; i < ns->n_neighs; i++) {
+        const struct rn_map_neigh *n = &ns->neighs[i];
+
+        if (n->link == link && rn_addr_eq(n->addr, addr) && (n->state & KNOWN) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* One frame's way: the packet's own, or of the question for a MAC before it. */
+struct frame {
+    const struct rn_wire_trail *trail;
+    struct rn_addr next_hop;
+    bool is_question;
+};
+
+static bool pass_one(struct walk *w, const struct frame *f, struct rn_filter_packet *packet)
+{
+    bool is_v4 = rn_addr_is_v4(w->to);
+
+    packet->is_question = f->is_question;
+    packet->next_hop = f->next_hop;
+    packet->sender = f->trail->steps[0].link;
+    packet->taker = f->trail->answers;
+    if (packet->layer != RN_FILTER_IP)
+        return pass(w, packet);
+    if (f->is_question)
+        return true;
+    for (size_t i = 0; is_v4 && packet->hook == RN_FILTER_PREROUTING && i < packet->netns->n_fwds;
+         i++) {
+        struct walk there = *w;
+
+        there.ns = (struct rn_map_netns *)packet->netns;
+        there.iif = (struct rn_map_link *)packet->iif;
+        if (fwd_fits(&there, &packet->netns->fwds[i]))
+            return end_with(w, "cannot tell: the rule ", packet->netns->fwds[i].rule,
+                            " may change the destination of what crosses a bridge");
+    }
+    packet->is_before_nat = packet->hook == RN_FILTER_PREROUTING;
+    if (!pass(w, packet))
+        return false;
+    packet->is_before_nat = false;
+    return packet->hook != RN_FILTER_PREROUTING || pass(w, packet);
+}
+
+static bool pass_arp(struct walk *w, const struct frame *f, enum rn_filter_hook hook)
+{
+    const struct rn_map_link *link =
+        hook == RN_FILTER_OUTPUT ? f->trail->steps[0].link : f->trail->answers;
+    struct rn_filter_packet packet = { .netns = link->netns, .layer = RN_FILTER_ARP, .hook = hook };
+
+    packet.oif = hook == RN_FILTER_OUTPUT ? link : NULL;
+    packet.iif = hook == RN_FILTER_OUTPUT ? NULL : link;
+    return !f->is_question || !rn_addr_is_v4(w->to) || pass_one(w, f, &packet);
+}
+
+static bool pass_frame(struct walk *w, const struct frame *f)
+{
+    struct rn_filter_packet hooks[RN_FRAME_HOOKS_MAX];
+
+    if (!pass_arp(w, f, RN_FILTER_OUTPUT))
+        return false;
+    for (size_t i = 0; i < f->trail->n; i++) {
+        const struct rn_map_netns *ns = f->trail->steps[i].link->netns;
+        const struct rn_map_netns *before = f->trail->steps[i != 0 ? i - 1 : 0].link->netns;
+        bool is_cable = i != 0 && f->trail->steps[i - 1].is_out && !f->trail->steps[i].is_out;
+        size_t n = rn_frame_hooks(f->trail, i, rn_addr_is_v4(w->to), hooks);
+
+        if (is_cable)
+            forget_marks(w, ns != before);
+        for (size_t k = 0; k < n; k++) {
+            if (!pass_one(w, f, &hooks[k]))
+                return false;
+        }
+    }
+    return pass_arp(w, f, RN_FILTER_INPUT);
+}
+
+/* First the question, unless its answer is known; then the packet. */
+static bool pass_wire(struct walk *w, const struct rn_wire_trail *trail, struct rn_addr next_hop)
+{
+    const struct rn_map_link *out = trail->steps[0].link;
+    struct frame f = { trail, next_hop, .is_question = true };
+    struct rn_filter_marks marks = w->marks;
+
+    if (!w->asks_filters)
+        return true;
+    w->marks = (struct rn_filter_marks){ 0 };
+    if (!is_neighbour_known(w->ns, out, next_hop) && !pass_frame(w, &f))
+        return false;
+    f.is_question = false;
+    w->marks = marks;
+    return pass_frame(w, &f);
+}
+
 /* ---- at the end ---- */
 
 /* Also every address of lo's prefixes: 127.0.0.0/8. */
@@ -343,6 +504,8 @@ static bool pass_on(struct walk *w, const struct rn_map_fwd *fwd,
         return end(w, "cannot tell: proxies pass it on in a circle");
     rewrite(w, fwd, rn_name_process(proxy, name));
     w->iif = NULL;
+    w->sender = NULL;
+    w->marks = (struct rn_filter_marks){ 0 };
     w->from = rn_addr_none();
     return true;
 }
@@ -505,9 +668,9 @@ static void say_trail(struct walk *w, const struct rn_wire_trail *trail)
     const struct rn_map_netns *ns = w->ns;
 
     for (size_t i = 0; i < trail->n; i++) {
-        const struct rn_map_link *link = trail->links[i];
+        const struct rn_map_link *link = trail->steps[i].link;
 
-        if (i != 0 && link == trail->links[i - 1])
+        if (i != 0 && link == trail->steps[i - 1].link)
             continue;
         rn_text_str(&t, i != 0 ? " -> " : "");
         rn_text_str(&t, link->name);
@@ -532,15 +695,6 @@ static bool end_at_exit(struct walk *w, const struct rn_map_link *link)
     return end_with(w, "cannot tell: it leaves what is known through ", link->name, "");
 }
 
-/* A connection is tracked in each network anew; marks on the packet stay behind where it leaves the network. */
-static void forget_marks(struct walk *w, const struct rn_map_netns *to)
-{
-    struct rn_filter_marks kept = { .mark = w->marks.mark,
-                                    .is_mark_unknown = w->marks.is_mark_unknown };
-
-    w->marks = to == w->ns ? kept : (struct rn_filter_marks){ 0 };
-}
-
 static bool cross_wire(struct walk *w, const struct hop *hop)
 {
     struct rn_addr next = rn_addr_is_none(hop->gateway) ? w->to : hop->gateway;
@@ -559,7 +713,9 @@ static bool cross_wire(struct walk *w, const struct hop *hop)
                         rn_addr_print(next, text), " on that wire");
     }
     say_trail(w, &trail);
-    forget_marks(w, trail.answers->netns);
+    if (!pass_wire(w, &trail, next))
+        return false;
+    w->sender = hop->link;
     w->iif = trail.answers;
     w->ns = trail.answers->netns;
     w->oif = NULL;
@@ -636,93 +792,4 @@ void rn_path_free(struct rn_path *path)
 {
     rn_arena_free(&path->arena);
     *path = (struct rn_path){ .why = "" };
-}
-
-/* ---- what the user typed ---- */
-
-static struct rn_addr first_addr(const struct rn_map_netns *ns)
-{
-    for (size_t i = 0; i < ns->n_addrs; i++) {
-        const struct rn_map_addr *a = &ns->addrs[i];
-
-        if (a->link != NULL && a->link->kind != RN_KIND_LOOPBACK && !rn_addr_is_link_local(a->addr))
-            return a->addr;
-    }
-    return rn_addr_none();
-}
-
-/* Splits "host:port" off; an IPv6 address without brackets has no port. Returns the port, 0 for none, -1 for nonsense. */
-static long split_port(char *text)
-{
-    char *colon = strrchr(text, ':');
-    char *bracket = strrchr(text, ']');
-    char *rest;
-    long port = 0;
-
-    if (colon != NULL && colon > bracket && (bracket != NULL || strchr(text, ':') == colon)) {
-        port = strtol(colon + 1, &rest, 10);
-        if (*rest != '\0' || colon[1] < '0' || colon[1] > '9' || port < 1 || port > UINT16_MAX)
-            return -1;
-        *colon = '\0';
-    }
-    if (bracket != NULL && text[0] == '[') {
-        *bracket = '\0';
-        memmove(text, text + 1, strlen(text));
-    }
-    return port;
-}
-
-static int parse_to(const struct rn_map *map, const char *to, struct rn_path_query *ret)
-{
-    char text[256];
-    char *slash;
-    long port;
-    struct rn_map_netns *ns;
-
-    if (strlen(to) >= sizeof(text))
-        return RN_E_PARSE;
-    (void)snprintf(text, sizeof(text), "%s", to);
-    slash = strrchr(text, '/');
-    ret->ip_proto = slash != NULL && strcmp(slash, "/udp") == 0 ? 17 : 6;
-    if (slash != NULL && strcmp(slash, "/udp") != 0 && strcmp(slash, "/tcp") != 0)
-        return RN_E_PARSE;
-    if (slash != NULL)
-        *slash = '\0';
-    port = split_port(text);
-    if (port < 0)
-        return RN_E_PARSE;
-    ret->port = (uint16_t)port;
-    if (port == 0)
-        ret->ip_proto = 0;
-    if (rn_addr_parse(text, &ret->to) == RN_OK)
-        return RN_OK;
-    ns = rn_select_find(map, text, NULL);
-    if (ns == NULL)
-        return RN_E_NOT_FOUND;
-    ret->to = first_addr(ns);
-    return rn_addr_is_none(ret->to) ? RN_E_NOT_FOUND : RN_OK;
-}
-
-int rn_path_parse(const struct rn_map *map, const char *const from_to[2], struct rn_path_query *ret,
-                  const char **ret_what)
-{
-    struct rn_path_query query = { 0 };
-    const char *from = from_to[0] != NULL ? from_to[0] : "self";
-    int err;
-
-    *ret_what = from;
-    query.from = rn_select_find(map, from, NULL);
-    if (query.from == NULL) {
-        query.oif = strchr(from, '@') != NULL ? rn_select_find_link(map, from) : NULL;
-        if (query.oif == NULL)
-            return RN_E_NOT_FOUND;
-        query.from = query.oif->netns;
-    }
-    *ret_what = from_to[1];
-    err = parse_to(map, from_to[1], &query);
-    if (err < 0)
-        return err;
-    query.asks_filters = map->has_filters && query.port != 0;
-    *ret = query;
-    return RN_OK;
 }

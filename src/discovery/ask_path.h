@@ -1,8 +1,8 @@
 #pragma once
 /*
  * `runnel map path`: which way a packet takes from a network of this machine, hop by hop, each with its reason. What is
- * not known ends the way with "cannot tell": nothing is guessed. Filters are asked where the scan has read them and a
- * port tells what kind of packet is meant; never the way back, filters of bridges and devices, and reverse path checks.
+ * not known ends the way with "cannot tell": nothing is guessed. Filters, also those of bridges and devices, are asked
+ * where the scan has read them and a port tells what kind of packet is meant; never the way back, and rp_filter.
  */
 #include "discovery/model.h"
 

@@ -198,12 +198,14 @@ static void keep_trail(struct rn_wire_trail *trail, const struct follow *f, stru
 
     for (uint32_t i = at; f->states[i].parent != i; i = f->states[i].parent)
         n++;
-    trail->links = rn_arena_new(arena, n * sizeof(*trail->links));
-    if (trail->links == NULL)
+    trail->steps = rn_arena_new(arena, n * sizeof(*trail->steps));
+    if (trail->steps == NULL)
         return;
     trail->n = n;
     for (uint32_t i = at; n-- > 0; i = f->states[i].parent)
-        trail->links[n] = f->states[i].link;
+        trail->steps[n] = (struct rn_wire_step){ .link = f->states[i].link,
+                                                 .is_out = f->states[i].is_out,
+                                                 .is_tagged = f->states[i].tag != 0 };
 }
 
 /* First who has the address on that very link; then, since Linux answers for every address it has, whose namespace has it. */

@@ -5,8 +5,14 @@
  */
 #include "discovery/model.h"
 
+struct rn_wire_step {
+    struct rn_map_link *link;
+    bool is_out;    /* it goes out of the link, or else it comes in */
+    bool is_tagged; /* with a VLAN */
+};
+
 struct rn_wire_trail {
-    struct rn_map_link **links; /* from the link it left through to the one that takes it */
+    struct rn_wire_step *steps; /* from the link it left through to the one that takes it */
     size_t n;
     struct rn_map_link *
         answers; /* has the address, or is the way into the namespace that has; NULL: nobody known */

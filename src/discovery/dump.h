@@ -93,6 +93,8 @@ enum rn_dump_table {
     RN_TABLE_PROC_FORWARDS, /* sys/net/ipv4/ip_forward */
     RN_TABLE_PROC_FORWARDS6,
     RN_TABLE_WIREGUARD, /* NETLINK: WG_CMD_GET_DEVICE's answer, secret keys overwritten */
+    RN_TABLE_PROC_BRIDGES, /* PROCNET: sys/net/bridge/bridge-nf-call-iptables; 0 without br_netfilter */
+    RN_TABLE_PROC_BRIDGES6,
     RN_TABLE_N
 };
 

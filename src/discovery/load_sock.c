@@ -168,8 +168,12 @@ static void load_forwards(struct rn_load *l, enum rn_dump_table table, struct rn
 
     if (table == RN_TABLE_PROC_FORWARDS)
         l->current->forwarding_v4 = says;
-    else
+    else if (table == RN_TABLE_PROC_FORWARDS6)
         l->current->forwarding_v6 = says;
+    else if (table == RN_TABLE_PROC_BRIDGES)
+        l->current->calls_ip_filters = says;
+    else
+        l->current->calls_ip6_filters = says;
 }
 
 void rn_load_procnet(struct rn_load *l, enum rn_dump_table table, struct rn_view text)
@@ -178,7 +182,8 @@ void rn_load_procnet(struct rn_load *l, enum rn_dump_table table, struct rn_view
     bool is_raw = table == RN_TABLE_PROC_RAW || table == RN_TABLE_PROC_RAW6;
     struct rn_view line;
 
-    if (table == RN_TABLE_PROC_FORWARDS || table == RN_TABLE_PROC_FORWARDS6) {
+    if (table == RN_TABLE_PROC_FORWARDS || table == RN_TABLE_PROC_FORWARDS6 ||
+        table == RN_TABLE_PROC_BRIDGES || table == RN_TABLE_PROC_BRIDGES6) {
         load_forwards(l, table, text);
         return;
     }

@@ -253,12 +253,18 @@ static void tell_forwarding(struct rn_visit *v)
         const char *path;
         enum rn_dump_table table;
     } files[] = { { "sys/net/ipv4/ip_forward", RN_TABLE_PROC_FORWARDS },
-                  { "sys/net/ipv6/conf/all/forwarding", RN_TABLE_PROC_FORWARDS6 } };
+                  { "sys/net/ipv6/conf/all/forwarding", RN_TABLE_PROC_FORWARDS6 },
+                  { "sys/net/bridge/bridge-nf-call-iptables", RN_TABLE_PROC_BRIDGES },
+                  { "sys/net/bridge/bridge-nf-call-ip6tables", RN_TABLE_PROC_BRIDGES6 } };
 
     for (size_t i = 0; i < RN_ARRAY_LEN(files); i++) {
         uint8_t text[16];
         int len = rn_proc_read(v->b->proc_fd, files[i].path, text, sizeof(text));
 
+        if (len == rn_err_from_errno(ENOENT) && files[i].table >= RN_TABLE_PROC_BRIDGES) {
+            text[0] = '0'; /* without br_netfilter nobody asks */
+            len = 1;
+        }
         if (len <= 0)
             continue;
         rn_dump_begin(&v->b->out, RN_DUMP_PROCNET, (uint16_t)files[i].table);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What `runnel map path` says of filters, held against the kernel: for each case a connection is tried, and where the
 answer is yes or no, it must be what became of it."""
+import sys
+
 import rig
-from map_rig import build, can_connect, pid, way
+from map_rig import HTTP, build, can_connect, pid, way
 
 # ---- nf_tables ----
 
@@ -202,6 +204,176 @@ def rules_of_the_older_ip6tables_are_told_as_the_kernel_obeys_them():
 
         assert told["reached"] == (verdict == REACHED) and (not rule or rule in told["why"]), (lines, told)
         assert verdict == UNKNOWN or can_connect(client, "fd02::2", 80, seconds=1) == told["reached"], (lines, told)
+
+
+# ---- bridges and devices ----
+
+
+def build_bridge():
+    """
+    client                    middle                          server
+    eth0 10.5.0.2/24  =====   c0 - br0 10.5.0.1/24 - s0 =====  eth0 10.5.0.3/24, listens 80/tcp
+    """
+    client, middle, server = rig.Net("client"), rig.Net("middle"), rig.Net("server")
+    rig.veth(client, "eth0", "10.5.0.2/24", middle, "c0", [])
+    rig.veth(server, "eth0", "10.5.0.3/24", middle, "s0", [])
+    for command in ("link set dev {c} address 02:00:00:00:05:02", "link set dev {s} address 02:00:00:00:05:03"):
+        (client if "{c}" in command else server).ip(command.format(c="eth0", s="eth0"))
+    for command in ("link add br0 type bridge", "link set c0 master br0", "link set s0 master br0", "link set br0 up",
+                    "addr add 10.5.0.1/24 dev br0"):
+        middle.ip(command)
+    server.start([sys.executable, "-c", HTTP])
+    server.wait_listening(80)
+    middle.start([sys.executable, "-c", HTTP])
+    middle.wait_listening(80)
+    return client, middle, server
+
+
+BACK_AND_ARP = ["ether type arp accept", "ip daddr 10.5.0.2 accept"]
+FORWARD = "bridge forward"
+
+# (where, family and hook of the chain, rules, whether a connection passes, what is told)
+FRAME_FILTERS = [
+    ("middle", FORWARD, ["ip daddr 10.5.0.3 tcp dport 80 drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["policy drop", *BACK_AND_ARP, "ip saddr 10.5.0.2 tcp dport { 80, 443 } accept"], REACHED, ""),
+    ("middle", FORWARD, ["policy drop", *BACK_AND_ARP, "ip saddr 10.5.0.2 tcp dport 443 accept"], STOPPED, "the policy of bridge f c"),
+    ("middle", FORWARD, ["policy drop", "ip protocol tcp accept"], STOPPED, "the policy of bridge f c"),  # ARP is
+    ("middle", FORWARD, ["arp operation request arp daddr ip 10.5.0.3 drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["arp operation request arp daddr ip 10.5.0.4 drop", "arp saddr ip != 10.5.0.0/24 drop"], REACHED, ""),
+    ("middle", FORWARD, ["ether saddr 02:00:00:00:05:02 ip protocol tcp drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["ether saddr 02:00:00:00:05:09 drop", "ether daddr 02:00:00:00:05:09 drop"], REACHED, ""),
+    ("middle", FORWARD, ["ether daddr { 02:00:00:00:05:03, 02:00:00:00:05:04 } drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["meta ibrname br0 iifname c0 oifname s0 tcp dport 80 drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["meta obrname br1 drop", "iifname s0 tcp dport 80 drop", "vlan id 3 drop"], REACHED, ""),
+    ("middle", FORWARD, ["tcp flags & (fin | syn | rst | ack) == syn ip frag-off & 0x1fff == 0 drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["ct state new tcp dport 80 drop"], STOPPED, "bridge f c handle"),
+    ("middle", FORWARD, ["tcp dport 80 limit rate over 1000/second burst 1000 packets drop"], UNKNOWN, "bridge f c handle"),
+    ("middle", "bridge prerouting", ["iifname c0 tcp dport 80 meta mark set 5"], REACHED, ""),
+    ("middle", "bridge postrouting", ["oifname s0 tcp dport 80 drop"], STOPPED, "bridge f c handle"),
+    ("middle", "bridge input", ["policy drop"], REACHED, ""),
+    ("middle", "netdev ingress device c0", ["ip daddr 10.5.0.3 tcp dport 80 drop"], STOPPED, "netdev f c handle"),
+    ("middle", "netdev ingress device s0", ["ip daddr 10.5.0.3 tcp dport 80 drop"], REACHED, ""),
+    ("middle", "netdev egress device s0", ["tcp dport 80 drop"], STOPPED, "netdev f c handle"),
+    ("middle", "netdev egress devices = { c0, s0 }", ["tcp dport 80 drop"], STOPPED, "netdev f c handle"),
+    ("server", "inet ingress device eth0", ["ip saddr 10.5.0.2 tcp dport 80 drop"], STOPPED, "inet f c handle"),
+    ("server", "netdev ingress device eth0", ["policy drop", "ip saddr 10.5.0.2 accept"], STOPPED, "the policy of netdev f c"),  # ARP
+    ("client", "netdev egress device eth0", ["meta protocol ip tcp dport 80 drop"], STOPPED, "netdev f c handle"),
+    ("client", "netdev egress device eth0", ["ether type ip tcp dport 80 drop"], STOPPED, "netdev f c handle"),
+    ("client", "netdev egress device eth0", ["iifname eth0 drop", "iif eth0 drop"], REACHED, ""),
+    ("server", "arp input", ["arp operation request drop"], STOPPED, "arp f c handle"),
+    ("server", "arp input", ["arp operation reply drop"], REACHED, ""),
+    ("client", "arp output", ["arp daddr ip 10.5.0.3 drop"], STOPPED, "arp f c handle"),
+    # br_netfilter, which is there and on: IP is asked of what only crosses the bridge
+    ("middle", "ip forward", ["iifname br0 oifname br0 tcp dport 80 drop"], STOPPED, "ip f c handle"),
+    ("middle", "ip prerouting", ["iifname br0 ip daddr 10.5.0.3 drop"], STOPPED, "ip f c handle"),
+    ("middle", "ip postrouting", ["oifname br0 ip daddr 10.5.0.3 drop"], STOPPED, "ip f c handle"),
+]
+
+
+def set_chain(net, chain, lines):
+    family, hook = chain.split(" ", 1)
+    policy = [line for line in lines if line.startswith("policy")]
+    body = "".join(f"    {line}\n" for line in lines if line not in policy)
+    head = f"type filter hook {hook} priority 0; " + "".join(f"{line};" for line in policy)
+    rules = rig.workdir() / "frames.nft"
+    rules.write_text(f"table {family} f {{\n  chain c {{\n    {head}\n{body}  }}\n}}\n")
+    return net.run(["nft", "-f", rules])
+
+
+def check_frame(nets, told, verdict, what):
+    """The answer, and what a connection makes of it, once nobody remembers a MAC."""
+    for net in nets.values():
+        net.ip("neigh flush all")
+    assert told["reached"] == (verdict == REACHED), (what, told)
+    if verdict != UNKNOWN:
+        assert can_connect(nets["client"], "10.5.0.3", 80, seconds=1) == told["reached"], (what, told)
+
+
+def has_bridge_filters(net):
+    return net.run("test -e /proc/sys/net/bridge/bridge-nf-call-iptables").status == 0
+
+
+@rig.test(seconds=240)
+def filters_of_bridges_and_devices_are_told_as_the_kernel_obeys_them():
+    rig.need("nft")
+    nets = dict(zip(("client", "middle", "server"), build_bridge()))
+    skipped = []
+    for where, chain, lines, verdict, why in FRAME_FILTERS:
+        for net in nets.values():
+            net.ip("neigh flush all")
+        if set_chain(nets[where], chain, lines).status != 0:  # of an older kernel
+            skipped.append(chain)
+            continue
+        if chain.startswith("ip ") and not has_bridge_filters(nets["middle"]):
+            skipped.append(chain)
+        else:
+            told = way(pid(nets["client"]), "10.5.0.3:80")
+            check_frame(nets, told, verdict, (where, chain, lines))
+            assert why in told["why"] and (verdict == REACHED or verdict in told["why"]), (chain, lines, told)
+        nets[where].run(f"nft delete table {chain.split()[0]} f").ok()
+    assert len(skipped) < len(FRAME_FILTERS) / 3, skipped
+
+
+@rig.test
+def a_mac_that_is_known_is_not_asked_for():
+    rig.need("nft")
+    client, middle, server = build_bridge()
+    set_chain(middle, FORWARD, ["ether type arp drop"]).ok()
+    asked = way(pid(client), "10.5.0.3:80")
+    client.ip("neigh replace 10.5.0.3 lladdr 02:00:00:00:05:03 dev eth0")
+    server.ip("neigh replace 10.5.0.2 lladdr 02:00:00:00:05:02 dev eth0")
+
+    told = way(pid(client), "10.5.0.3:80")
+
+    assert not asked["reached"] and asked["why"].startswith("nobody hears who has 10.5.0.3: dropped by bridge f c"), asked
+    assert told["reached"] and can_connect(client, "10.5.0.3", 80), told
+
+
+@rig.test(seconds=60)
+def bridged_packets_meet_the_rules_of_ip_only_where_the_kernel_shows_them():
+    rig.need("nft")
+    nets = dict(zip(("client", "middle", "server"), build_bridge()))
+    middle = nets["middle"]
+    if not has_bridge_filters(middle):
+        rig.skip("no br_netfilter here")
+    set_chain(middle, "ip forward", ["policy drop"]).ok()
+    for commands, verdict in ((["sysctl -qw net.bridge.bridge-nf-call-iptables=0"], REACHED),
+                              (["ip link set br0 type bridge nf_call_iptables 1"], STOPPED),
+                              (["ip link set br0 type bridge nf_call_iptables 0", "sysctl -qw net.bridge.bridge-nf-call-iptables=1"],
+                               STOPPED)):
+        for command in commands:
+            middle.run(command).ok()
+        check_frame(nets, way(pid(nets["client"]), "10.5.0.3:80"), verdict, commands)
+
+
+@rig.test
+def what_goes_to_the_bridge_itself_meets_other_hooks_than_what_crosses_it():
+    rig.need("nft")
+    client, middle, _ = build_bridge()
+    set_chain(middle, "bridge input", ["iifname c0 ip daddr 10.5.0.1 tcp dport 80 drop"]).ok()
+
+    told = way(pid(client), "10.5.0.1:80")
+    across = way(pid(client), "10.5.0.3:80")
+    middle.run("nft delete table bridge f").ok()
+    set_chain(middle, "bridge output", ["oifname s0 ip daddr 10.5.0.3 tcp dport 80 drop"]).ok()
+    out = way(pid(middle), "10.5.0.3:80")
+
+    assert told["why"].startswith("dropped by bridge f c handle"), told
+    assert across["reached"] and can_connect(client, "10.5.0.3", 80), across
+    assert out["why"].startswith("dropped by bridge f c handle") and not can_connect(middle, "10.5.0.3", 80, seconds=1), out
+    assert can_connect(client, "10.5.0.1", 80)
+
+
+@rig.test
+def what_a_network_sends_to_itself_meets_the_filters_of_lo():
+    rig.need("nft")
+    _, _, server = build_bridge()
+    for chain, line in (("netdev ingress device lo", "tcp dport 80 drop"), ("ip prerouting", "iifname lo tcp dport 80 drop")):
+        set_chain(server, chain, [line]).ok()
+        told = way(pid(server), "127.0.0.1:80")
+        assert told["why"].startswith("dropped by") and not can_connect(server, "127.0.0.1", 80, seconds=1), (chain, told)
+        server.run(f"nft delete table {chain.split()[0]} f").ok()
+    assert way(pid(server), "127.0.0.1:80")["reached"] and can_connect(server, "127.0.0.1", 80)
 
 
 if __name__ == "__main__":
