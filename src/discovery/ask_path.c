@@ -1,37 +1,16 @@
 #include "discovery/ask_path.h"
 
 #include "base/text.h"
-#include "discovery/ask_filter.h"
-#include "discovery/ask_frame.h"
 #include "discovery/ask_route.h"
-#include "discovery/ask_wire.h"
+#include "discovery/ask_walk.h"
+#include "discovery/ask_wireguard.h"
 #include "discovery/name.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 
-#define LINE_BYTES 640u
-
-struct walk {
-    const struct rn_map *map;
-    struct rn_path *path;
-    struct rn_map_netns *ns;
-    struct rn_map_link *iif;          /* NULL: it starts here */
-    const struct rn_map_link *sender; /* of the frame that came in through it */
-    const struct rn_map_link *oif;    /* only where it starts */
-    struct rn_addr to;
-    struct rn_addr from;     /* none until a route chose it */
-    struct rn_addr first_to; /* as it came into this network, or was sent */
-    uint16_t port, first_port;
-    uint8_t ip_proto;
-    struct rn_filter_marks marks;
-    unsigned n_nats;
-    bool is_rewritten; /* its destination, in this network */
-    bool asks_filters;
-};
-
-static void add_line(struct walk *w, enum rn_path_step step, const char *text)
+void rn_walk_line(struct rn_walk *w, enum rn_path_step step, const char *text)
 {
     struct rn_path *p = w->path;
     struct rn_path_line *grown = rn_arena_room(&p->arena, p->lines, p->n_lines, sizeof(*grown));
@@ -43,22 +22,22 @@ static void add_line(struct walk *w, enum rn_path_step step, const char *text)
 }
 
 /* Returns false: so ends every way. */
-static bool end(struct walk *w, const char *why)
+bool rn_walk_end(struct rn_walk *w, const char *why)
 {
     w->path->why = rn_arena_strdup(&w->path->arena, why);
     w->path->netns = w->ns;
     return false;
 }
 
-static bool end_with(struct walk *w, const char *before, const char *name, const char *after)
+bool rn_walk_end_with(struct rn_walk *w, const char *before, const char *name, const char *after)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     rn_text_str(&t, before);
     rn_text_str(&t, name);
     rn_text_str(&t, after);
-    return end(w, buf);
+    return rn_walk_end(w, buf);
 }
 
 static void put_target(struct rn_text *t, struct rn_addr a, uint16_t port)
@@ -68,166 +47,6 @@ static void put_target(struct rn_text *t, struct rn_addr a, uint16_t port)
         return;
     }
     rn_text_endpoint(t, &(struct rn_endpoint){ .addr = a, .port = port });
-}
-
-/* ---- filters ---- */
-
-static bool end_by_filter(struct walk *w, const struct rn_filter_packet *packet,
-                          const struct rn_filter_answer *answer)
-{
-    bool is_drop = answer->verdict == RN_FILTER_DROP;
-    char buf[LINE_BYTES];
-    struct rn_text t = rn_text_of(buf, sizeof(buf));
-
-    w->ns = (struct rn_map_netns *)packet->netns; /* the same, or one that the frame crosses */
-    rn_text_str(&t, is_drop ? "" : "cannot tell: ");
-    if (packet->is_question) {
-        rn_text_str(&t, is_drop ? "nobody hears who has " : "whether somebody hears who has ");
-        rn_text_addr(&t, packet->next_hop);
-        rn_text_str(&t, is_drop ? ": " : ", ");
-    }
-    rn_text_str(&t, is_drop ? "dropped by " : "");
-    rn_text_str(&t, answer->rule);
-    rn_text_str(&t, is_drop ? "" : " decides by what is not known here");
-    return end(w, buf);
-}
-
-static bool were_rules_read(const struct walk *w, const struct rn_map_netns *ns)
-{
-    for (size_t i = 0; i < w->map->n_unreadable; i++) {
-        const struct rn_map_unreadable *u = &w->map->unreadable[i];
-
-        if (u->netns == ns && strncmp(u->what, "forwarded ports", 15) == 0)
-            return false;
-    }
-    return true;
-}
-
-static void say_passed(struct walk *w, const struct rn_filter_packet *packet, const char *rule)
-{
-    static const char *const hooks[] = { "prerouting", "input", "forward", "output",
-                                         "postrouting" };
-    const struct rn_map_link *link = packet->iif != NULL ? packet->iif : packet->oif;
-    struct rn_map_netns *ns = w->ns;
-    char buf[LINE_BYTES];
-    struct rn_text t = rn_text_of(buf, sizeof(buf));
-
-    if (packet->layer == RN_FILTER_INGRESS || packet->layer == RN_FILTER_EGRESS) {
-        rn_text_str(&t, packet->layer == RN_FILTER_INGRESS ? "ingress of " : "egress of ");
-        rn_text_str(&t, link->name);
-    } else {
-        rn_text_str(&t, packet->layer == RN_FILTER_BRIDGE ? "bridge " : "");
-        rn_text_str(&t, hooks[packet->hook]);
-    }
-    rn_text_str(&t, rule[0] != '\0' ? " passes by " : " passes");
-    rn_text_str(&t, rule);
-    w->ns = (struct rn_map_netns *)packet->netns;
-    add_line(w, RN_PATH_FILTER, buf);
-    w->ns = ns;
-}
-
-/* True: it goes on. */
-static bool pass(struct walk *w, struct rn_filter_packet *packet)
-{
-    struct rn_filter_answer answer;
-
-    if (!w->asks_filters)
-        return true;
-    if (packet->netns == NULL)
-        packet->netns = w->ns;
-    if (!were_rules_read(w, packet->netns)) {
-        w->ns = (struct rn_map_netns *)packet->netns;
-        return end(w, "cannot tell: the rules of this network could not be read");
-    }
-    packet->from = w->from;
-    packet->to = w->to;
-    packet->port = w->port;
-    packet->ip_proto = w->ip_proto;
-    packet->is_rewritten = w->is_rewritten;
-    packet->first_to = w->first_to;
-    packet->first_port = w->first_port;
-    packet->marks = &w->marks;
-    answer = rn_filter_ask(&w->path->arena, packet);
-    if (answer.verdict != RN_FILTER_PASS)
-        return end_by_filter(w, packet, &answer);
-    if (answer.n_chains != 0 && !packet->is_question)
-        say_passed(w, packet, answer.rule);
-    return true;
-}
-
-static bool pass_in(struct walk *w, bool is_before_nat)
-{
-    return w->iif == NULL || pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING,
-                                                                 .iif = w->iif,
-                                                                 .sender = w->sender,
-                                                                 .taker = w->iif,
-                                                                 .is_before_nat = is_before_nat });
-}
-
-static bool pass_out(struct walk *w, enum rn_filter_hook hook, const struct rn_map_link *oif)
-{
-    struct rn_filter_packet packet = { .hook = hook, .oif = oif };
-
-    packet.iif = hook == RN_FILTER_FORWARD ? w->iif : NULL;
-    packet.sender = packet.iif != NULL ? w->sender : NULL;
-    packet.taker = packet.iif;
-    return pass(w, &packet);
-}
-
-static bool pass_lo(struct walk *w, const struct rn_map_link *lo)
-{
-    return pass_out(w, RN_FILTER_OUTPUT, lo) && pass_out(w, RN_FILTER_POSTROUTING, lo) &&
-           (lo == NULL ||
-            (pass(w, &(struct rn_filter_packet){ .layer = RN_FILTER_EGRESS, .oif = lo }) &&
-             pass(w, &(struct rn_filter_packet){ .layer = RN_FILTER_INGRESS, .iif = lo }))) &&
-           pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING,
-                                               .iif = lo,
-                                               .is_before_nat = true }) &&
-           pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_PREROUTING, .iif = lo });
-}
-
-/* What a network sends to itself goes out of lo, and comes in again. */
-static bool pass_to_local(struct walk *w)
-{
-    const struct rn_map_link *lo = rn_model_link_by_name(w->ns, "lo");
-
-    if (w->iif == NULL && rn_addr_is_none(w->from))
-        w->from = w->to;
-    if (w->iif == NULL && !pass_lo(w, lo))
-        return false;
-    return pass(w, &(struct rn_filter_packet){ .hook = RN_FILTER_INPUT,
-                                               .iif = w->iif != NULL ? w->iif : lo,
-                                               .sender = w->sender,
-                                               .taker = w->iif });
-}
-
-/* What starts here has its route before rules mark it, and some kinds of chains then look for another. */
-static bool may_be_rerouted(const struct walk *w)
-{
-    for (size_t i = 0; i < w->ns->n_rules; i++) {
-        const struct rn_map_rule *rule = &w->ns->rules[i];
-
-        if ((rule->fwmark != 0 || rule->fwmask != 0) &&
-            (w->marks.mark != 0 || w->marks.is_mark_unknown))
-            return true;
-    }
-    return false;
-}
-
-static bool pass_away(struct walk *w, const struct rn_map_link *oif)
-{
-    bool is_v4 = rn_addr_is_v4(w->to);
-    bool is_off = (is_v4 ? w->ns->forwarding_v4 : w->ns->forwarding_v6) == RN_FORWARDING_OFF;
-
-    if (w->iif != NULL && w->asks_filters && is_off)
-        return end(w, is_v4 ? "this network does not forward: net.ipv4.ip_forward is 0"
-                            : "this network does not forward: net.ipv6.conf.all.forwarding is 0");
-    if (!pass_out(w, w->iif != NULL ? RN_FILTER_FORWARD : RN_FILTER_OUTPUT, oif))
-        return false;
-    if (w->iif == NULL && may_be_rerouted(w))
-        return end(w,
-                   "cannot tell: rules mark it on its way out, and its route may change by that");
-    return pass_out(w, RN_FILTER_POSTROUTING, oif);
 }
 
 /* ---- destinations rewritten ---- */
@@ -245,7 +64,7 @@ enum { HOOK_PREROUTING = 1u << 0, HOOK_OUTPUT = 1u << 3 };
 
 static bool is_local(const struct rn_map_netns *ns, struct rn_addr a);
 
-static bool fwd_fits(const struct walk *w, const struct rn_map_fwd *fwd)
+bool rn_walk_fwd_fits(const struct rn_walk *w, const struct rn_map_fwd *fwd)
 {
     uint8_t hook = w->iif != NULL ? HOOK_PREROUTING : HOOK_OUTPUT;
 
@@ -263,9 +82,9 @@ static bool fwd_fits(const struct walk *w, const struct rn_map_fwd *fwd)
     return iif_fits(fwd, w->iif);
 }
 
-static void rewrite(struct walk *w, const struct rn_map_fwd *fwd, const char *who)
+static void rewrite(struct rn_walk *w, const struct rn_map_fwd *fwd, const char *who)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     w->is_rewritten = true;
@@ -279,138 +98,25 @@ static void rewrite(struct walk *w, const struct rn_map_fwd *fwd, const char *wh
     put_target(&t, w->to, w->port);
     rn_text_str(&t, " by ");
     rn_text_str(&t, who);
-    add_line(w, RN_PATH_NAT, buf);
+    rn_walk_line(w, RN_PATH_NAT, buf);
 }
 
-static bool take_nat(struct walk *w)
+static bool take_nat(struct rn_walk *w)
 {
     for (size_t i = 0; w->port != 0 && i < w->ns->n_fwds; i++) {
         const struct rn_map_fwd *fwd = &w->ns->fwds[i];
 
-        if (!fwd_fits(w, fwd))
+        if (!rn_walk_fwd_fits(w, fwd))
             continue;
         if (fwd->is_conditional)
-            return end_with(w, "cannot tell: the rule ", fwd->rule, " may change the destination");
+            return rn_walk_end_with(w, "cannot tell: the rule ", fwd->rule,
+                                    " may change the destination");
         if (++w->n_nats > RN_PATH_HOPS_MAX)
-            return end(w, "cannot tell: destinations are rewritten in a circle");
+            return rn_walk_end(w, "cannot tell: destinations are rewritten in a circle");
         rewrite(w, fwd, fwd->rule);
         return true;
     }
     return true;
-}
-
-/* ---- frames ---- */
-
-/* A connection is tracked in each network anew; marks on the packet stay behind where it leaves the network. */
-static void forget_marks(struct walk *w, bool leaves)
-{
-    struct rn_filter_marks kept = { .mark = w->marks.mark,
-                                    .is_mark_unknown = w->marks.is_mark_unknown };
-
-    w->marks = leaves ? (struct rn_filter_marks){ 0 } : kept;
-}
-
-/* NUD_PERMANENT, NOARP, REACHABLE, STALE, DELAY, PROBE: whose MAC is known is not asked for. */
-static bool is_neighbour_known(const struct rn_map_netns *ns, const struct rn_map_link *link,
-                               struct rn_addr addr)
-{
-    enum { KNOWN = 0x80 | 0x40 | 0x02 | 0x04 | 0x08 | 0x10 };
-
-    if (link->flags & IFF_NOARP)
-        return true;
-    for (size_t i = 0; i < ns->n_neighs; i++) {
-        const struct rn_map_neigh *n = &ns->neighs[i];
-
-        if (n->link == link && rn_addr_eq(n->addr, addr) && (n->state & KNOWN) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* One frame's way: the packet's own, or of the question for a MAC before it. */
-struct frame {
-    const struct rn_wire_trail *trail;
-    struct rn_addr next_hop;
-    bool is_question;
-};
-
-static bool pass_one(struct walk *w, const struct frame *f, struct rn_filter_packet *packet)
-{
-    bool is_v4 = rn_addr_is_v4(w->to);
-
-    packet->is_question = f->is_question;
-    packet->next_hop = f->next_hop;
-    packet->sender = f->trail->steps[0].link;
-    packet->taker = f->trail->answers;
-    if (packet->layer != RN_FILTER_IP)
-        return pass(w, packet);
-    if (f->is_question)
-        return true;
-    for (size_t i = 0; is_v4 && packet->hook == RN_FILTER_PREROUTING && i < packet->netns->n_fwds;
-         i++) {
-        struct walk there = *w;
-
-        there.ns = (struct rn_map_netns *)packet->netns;
-        there.iif = (struct rn_map_link *)packet->iif;
-        if (fwd_fits(&there, &packet->netns->fwds[i]))
-            return end_with(w, "cannot tell: the rule ", packet->netns->fwds[i].rule,
-                            " may change the destination of what crosses a bridge");
-    }
-    packet->is_before_nat = packet->hook == RN_FILTER_PREROUTING;
-    if (!pass(w, packet))
-        return false;
-    packet->is_before_nat = false;
-    return packet->hook != RN_FILTER_PREROUTING || pass(w, packet);
-}
-
-static bool pass_arp(struct walk *w, const struct frame *f, enum rn_filter_hook hook)
-{
-    const struct rn_map_link *link =
-        hook == RN_FILTER_OUTPUT ? f->trail->steps[0].link : f->trail->answers;
-    struct rn_filter_packet packet = { .netns = link->netns, .layer = RN_FILTER_ARP, .hook = hook };
-
-    packet.oif = hook == RN_FILTER_OUTPUT ? link : NULL;
-    packet.iif = hook == RN_FILTER_OUTPUT ? NULL : link;
-    return !f->is_question || !rn_addr_is_v4(w->to) || pass_one(w, f, &packet);
-}
-
-static bool pass_frame(struct walk *w, const struct frame *f)
-{
-    struct rn_filter_packet hooks[RN_FRAME_HOOKS_MAX];
-
-    if (!pass_arp(w, f, RN_FILTER_OUTPUT))
-        return false;
-    for (size_t i = 0; i < f->trail->n; i++) {
-        const struct rn_map_netns *ns = f->trail->steps[i].link->netns;
-        const struct rn_map_netns *before = f->trail->steps[i != 0 ? i - 1 : 0].link->netns;
-        bool is_cable = i != 0 && f->trail->steps[i - 1].is_out && !f->trail->steps[i].is_out;
-        size_t n = rn_frame_hooks(f->trail, i, rn_addr_is_v4(w->to), hooks);
-
-        if (is_cable)
-            forget_marks(w, ns != before);
-        for (size_t k = 0; k < n; k++) {
-            if (!pass_one(w, f, &hooks[k]))
-                return false;
-        }
-    }
-    return pass_arp(w, f, RN_FILTER_INPUT);
-}
-
-/* First the question, unless its answer is known; then the packet. */
-static bool pass_wire(struct walk *w, const struct rn_wire_trail *trail, struct rn_addr next_hop)
-{
-    const struct rn_map_link *out = trail->steps[0].link;
-    struct frame f = { trail, next_hop, .is_question = true };
-    struct rn_filter_marks marks = w->marks;
-
-    if (!w->asks_filters)
-        return true;
-    w->marks = (struct rn_filter_marks){ 0 };
-    if (!is_neighbour_known(w->ns, out, next_hop) && !pass_frame(w, &f))
-        return false;
-    f.is_question = false;
-    w->marks = marks;
-    return pass_frame(w, &f);
 }
 
 /* ---- at the end ---- */
@@ -436,7 +142,7 @@ static bool is_local(const struct rn_map_netns *ns, struct rn_addr a)
     return local_link(ns, a) != NULL;
 }
 
-static bool sock_takes(const struct walk *w, const struct rn_map_sock *s)
+static bool sock_takes(const struct rn_walk *w, const struct rn_map_sock *s)
 {
     bool is_tcp = s->proto == RN_PROTO_TCP || s->proto == RN_PROTO_MPTCP;
     bool is_v4 = rn_addr_is_v4(w->to);
@@ -450,7 +156,7 @@ static bool sock_takes(const struct walk *w, const struct rn_map_sock *s)
     return rn_addr_is_any(s->local) || rn_addr_eq(s->local, w->to);
 }
 
-static const struct rn_map_fwd *proxy_of(const struct walk *w, const struct rn_map_process *p)
+static const struct rn_map_fwd *proxy_of(const struct rn_walk *w, const struct rn_map_process *p)
 {
     for (size_t i = 0; i < w->ns->n_fwds; i++) {
         const struct rn_map_fwd *fwd = &w->ns->fwds[i];
@@ -463,7 +169,7 @@ static const struct rn_map_fwd *proxy_of(const struct walk *w, const struct rn_m
     return NULL;
 }
 
-static bool were_socks_read(const struct walk *w)
+static bool were_socks_read(const struct rn_walk *w)
 {
     for (size_t i = 0; i < w->map->n_unreadable; i++) {
         const struct rn_map_unreadable *u = &w->map->unreadable[i];
@@ -474,7 +180,7 @@ static bool were_socks_read(const struct walk *w)
     return true;
 }
 
-static bool reach(struct walk *w, struct rn_map_link *link, struct rn_map_process *process)
+static bool reach(struct rn_walk *w, struct rn_map_link *link, struct rn_map_process *process)
 {
     w->path->is_reached = true;
     w->path->link = link;
@@ -483,25 +189,25 @@ static bool reach(struct walk *w, struct rn_map_link *link, struct rn_map_proces
     return false;
 }
 
-static void say_local(struct walk *w, const struct rn_map_link *link)
+static void say_local(struct rn_walk *w, const struct rn_map_link *link)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     rn_text_addr(&t, w->to);
     rn_text_str(&t, " is an address of ");
     rn_text_str(&t, link->name);
-    add_line(w, RN_PATH_LOCAL, buf);
+    rn_walk_line(w, RN_PATH_LOCAL, buf);
 }
 
 /* A proxy listens in place of whom it passes on to: the way goes on from here, as a new connection. */
-static bool pass_on(struct walk *w, const struct rn_map_fwd *fwd,
+static bool pass_on(struct rn_walk *w, const struct rn_map_fwd *fwd,
                     const struct rn_map_process *proxy)
 {
     char name[RN_NAME_BYTES];
 
     if (++w->n_nats > RN_PATH_HOPS_MAX)
-        return end(w, "cannot tell: proxies pass it on in a circle");
+        return rn_walk_end(w, "cannot tell: proxies pass it on in a circle");
     rewrite(w, fwd, rn_name_process(proxy, name));
     w->iif = NULL;
     w->sender = NULL;
@@ -511,14 +217,14 @@ static bool pass_on(struct walk *w, const struct rn_map_fwd *fwd,
 }
 
 /* true: it goes on, through a proxy. */
-static bool deliver(struct walk *w, struct rn_map_link *link)
+static bool deliver(struct rn_walk *w, struct rn_map_link *link)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     say_local(w, link);
     if (w->port == 0) {
-        (void)end(w, "the address is here");
+        (void)rn_walk_end(w, "the address is here");
         return reach(w, link, NULL);
     }
     for (size_t i = 0; i < w->ns->n_socks; i++) {
@@ -536,15 +242,15 @@ static bool deliver(struct walk *w, struct rn_map_link *link)
                                       : "a socket whose owner is unknown");
         rn_text_str(&t, " listens here on port ");
         rn_text_u64(&t, w->port);
-        (void)end(w, buf);
+        (void)rn_walk_end(w, buf);
         return reach(w, link, owner);
     }
     if (!were_socks_read(w))
-        return end(w, "cannot tell: the sockets of this network could not be read");
+        return rn_walk_end(w, "cannot tell: the sockets of this network could not be read");
     rn_text_str(&t, "nobody listens here on port ");
     rn_text_u64(&t, w->port);
     rn_text_str(&t, w->ip_proto == 17 ? "/udp" : "/tcp");
-    return end(w, buf);
+    return rn_walk_end(w, buf);
 }
 
 /* ---- routes ---- */
@@ -570,9 +276,9 @@ struct hop {
     struct rn_addr gateway;
 };
 
-static void say_route(struct walk *w, const struct rn_route_answer *a, const struct hop *hop)
+static void say_route(struct rn_walk *w, const struct rn_route_answer *a, const struct hop *hop)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     if (a->route->dst.bits == 0)
@@ -593,23 +299,23 @@ static void say_route(struct walk *w, const struct rn_route_answer *a, const str
     }
     rn_text_str(&t, ", ");
     put_rule(&t, a->rule);
-    add_line(w, RN_PATH_ROUTE, buf);
+    rn_walk_line(w, RN_PATH_ROUTE, buf);
 }
 
-static bool end_by_rule(struct walk *w, const struct rn_route_answer *a)
+static bool end_by_rule(struct rn_walk *w, const struct rn_route_answer *a)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
 
     rn_text_str(&t, a->is_in_doubt ? "cannot tell: " : "");
     put_rule(&t, a->rule);
     rn_text_str(&t, a->is_in_doubt ? " asks for what is not known here" : " refuses it");
-    return end(w, buf);
+    return rn_walk_end(w, buf);
 }
 
-static bool end_by_type(struct walk *w, const struct rn_map_route *route)
+static bool end_by_type(struct rn_walk *w, const struct rn_map_route *route)
 {
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
     bool is_for_all = route->type == RTN_MULTICAST || route->type == RTN_BROADCAST;
 
@@ -618,11 +324,11 @@ static bool end_by_type(struct walk *w, const struct rn_map_route *route)
     rn_text_prefix(&t, &route->dst);
     rn_text_str(&t, " is ");
     rn_text_str(&t, rn_name_route_type(route->type));
-    return end(w, buf);
+    return rn_walk_end(w, buf);
 }
 
 /* Several ways of equal cost are the kernel's choice by a hash we do not know; dead ones do not count. */
-static bool pick_hop(struct walk *w, const struct rn_map_route *route, struct hop *ret)
+static bool pick_hop(struct rn_walk *w, const struct rn_map_route *route, struct hop *ret)
 {
     size_t n = 0;
 
@@ -637,15 +343,15 @@ static bool pick_hop(struct walk *w, const struct rn_map_route *route, struct ho
         n++;
     }
     if (route->n_hops == 0)
-        return ret->link != NULL || end(w, "cannot tell: the route's interface is gone");
+        return ret->link != NULL || rn_walk_end(w, "cannot tell: the route's interface is gone");
     if (n == 0)
-        return end(w, "all ways of that route are down");
+        return rn_walk_end(w, "all ways of that route are down");
     if (n > 1)
-        return end(w, "cannot tell: which of several ways of equal cost the kernel takes");
-    return ret->link != NULL || end(w, "cannot tell: the route's interface is gone");
+        return rn_walk_end(w, "cannot tell: which of several ways of equal cost the kernel takes");
+    return ret->link != NULL || rn_walk_end(w, "cannot tell: the route's interface is gone");
 }
 
-static void choose_source(struct walk *w, const struct rn_map_route *route,
+static void choose_source(struct rn_walk *w, const struct rn_map_route *route,
                           const struct rn_map_link *link)
 {
     if (!rn_addr_is_none(w->from))
@@ -660,10 +366,10 @@ static void choose_source(struct walk *w, const struct rn_map_route *route,
 
 /* ---- wires ---- */
 
-static void say_trail(struct walk *w, const struct rn_wire_trail *trail)
+static void say_trail(struct rn_walk *w, const struct rn_wire_trail *trail)
 {
     char name[RN_NAME_BYTES];
-    char buf[LINE_BYTES];
+    char buf[RN_WALK_LINE_BYTES];
     struct rn_text t = rn_text_of(buf, sizeof(buf));
     const struct rn_map_netns *ns = w->ns;
 
@@ -682,38 +388,41 @@ static void say_trail(struct walk *w, const struct rn_wire_trail *trail)
     }
     if (trail->is_elsewhere)
         rn_text_str(&t, ", which answers for all its addresses");
-    add_line(w, RN_PATH_WIRE, buf);
+    rn_walk_line(w, RN_PATH_WIRE, buf);
 }
 
-static bool end_at_exit(struct walk *w, const struct rn_map_link *link)
+static bool end_at_exit(struct rn_walk *w, const struct rn_map_link *link)
 {
     char name[RN_NAME_BYTES];
 
     if (link->kind == RN_KIND_TUNTAP && link->tuntap.n_processors != 0)
-        return end_with(w, "cannot tell: what ", rn_name_process(link->tuntap.processors[0], name),
-                        " does with it, who serves that interface");
-    return end_with(w, "cannot tell: it leaves what is known through ", link->name, "");
+        return rn_walk_end_with(w, "cannot tell: what ",
+                                rn_name_process(link->tuntap.processors[0], name),
+                                " does with it, who serves that interface");
+    return rn_walk_end_with(w, "cannot tell: it leaves what is known through ", link->name, "");
 }
 
-static bool cross_wire(struct walk *w, const struct hop *hop)
+static bool cross_wire(struct rn_walk *w, const struct hop *hop)
 {
     struct rn_addr next = rn_addr_is_none(hop->gateway) ? w->to : hop->gateway;
     struct rn_wire_trail trail;
     char text[RN_ADDR_TEXT_BYTES];
 
     if ((hop->link->flags & IFF_UP) == 0 || hop->link->oper == RN_OPER_DOWN)
-        return end_with(w, "the interface ", hop->link->name, " is down");
+        return rn_walk_end_with(w, "the interface ", hop->link->name, " is down");
+    if (hop->link->kind == RN_KIND_WIREGUARD)
+        return rn_walk_through_wireguard(w, hop->link);
     trail = rn_wire_follow(&w->path->arena, w->map, hop->link, next);
     if (trail.answers == NULL) {
         if (trail.exit != NULL)
             return end_at_exit(w, trail.exit);
-        return end_with(w,
-                        trail.is_cut ? "cannot tell: too many interfaces to look for "
-                                     : "cannot tell: nobody known has ",
-                        rn_addr_print(next, text), " on that wire");
+        return rn_walk_end_with(w,
+                                trail.is_cut ? "cannot tell: too many interfaces to look for "
+                                             : "cannot tell: nobody known has ",
+                                rn_addr_print(next, text), " on that wire");
     }
     say_trail(w, &trail);
-    if (!pass_wire(w, &trail, next))
+    if (!rn_walk_pass_wire(w, &trail, next))
         return false;
     w->sender = hop->link;
     w->iif = trail.answers;
@@ -724,21 +433,21 @@ static bool cross_wire(struct walk *w, const struct hop *hop)
 }
 
 /* One network's part of the way: true if it goes on. */
-static bool take_hop(struct walk *w)
+static bool take_hop(struct rn_walk *w)
 {
     struct rn_route_answer answer;
     struct rn_map_link *local;
     struct hop hop;
 
     if (!w->ns->is_entered)
-        return end(w, "cannot tell: this network could not be read");
+        return rn_walk_end(w, "cannot tell: this network could not be read");
     w->first_to = w->to;
     w->first_port = w->port;
-    if (!pass_in(w, true) || !take_nat(w) || !pass_in(w, false))
+    if (!rn_walk_pass_in(w, true) || !take_nat(w) || !rn_walk_pass_in(w, false))
         return false;
     local = local_link(w->ns, w->to);
     if (local != NULL)
-        return pass_to_local(w) && deliver(w, local);
+        return rn_walk_pass_to_local(w) && deliver(w, local);
     answer = rn_route_choose(&(struct rn_route_query){ .netns = w->ns,
                                                        .to = w->to,
                                                        .from = w->from,
@@ -751,40 +460,40 @@ static bool take_hop(struct walk *w)
     if (answer.is_in_doubt || answer.is_refused)
         return end_by_rule(w, &answer);
     if (answer.route == NULL)
-        return end(w, "no route leads there");
+        return rn_walk_end(w, "no route leads there");
     if (answer.route->type != RTN_UNICAST && answer.route->type != RTN_LOCAL)
         return end_by_type(w, answer.route);
     if (!pick_hop(w, answer.route, &hop))
         return false;
     say_route(w, &answer, &hop);
     if (answer.route->type == RTN_LOCAL)
-        return pass_to_local(w) && deliver(w, hop.link);
+        return rn_walk_pass_to_local(w) && deliver(w, hop.link);
     choose_source(w, answer.route, hop.link);
-    return pass_away(w, hop.link) && cross_wire(w, &hop);
+    return rn_walk_pass_away(w, hop.link) && cross_wire(w, &hop);
 }
 
-static void take_all_hops(struct walk *w)
+void rn_walk_all_hops(struct rn_walk *w)
 {
     for (unsigned i = 0; i < RN_PATH_HOPS_MAX; i++) {
         if (!take_hop(w))
             return;
     }
-    (void)end(w, "cannot tell: it goes round in a circle");
+    (void)rn_walk_end(w, "cannot tell: it goes round in a circle");
 }
 
 int rn_path_find(struct rn_path *ret, const struct rn_map *map, const struct rn_path_query *query)
 {
-    struct walk w = { .map = map,
-                      .path = ret,
-                      .ns = query->from,
-                      .oif = query->oif,
-                      .to = query->to,
-                      .port = query->port,
-                      .ip_proto = query->ip_proto,
-                      .asks_filters = query->asks_filters };
+    struct rn_walk w = { .map = map,
+                         .path = ret,
+                         .ns = query->from,
+                         .oif = query->oif,
+                         .to = query->to,
+                         .port = query->port,
+                         .ip_proto = query->ip_proto,
+                         .asks_filters = query->asks_filters };
 
     *ret = (struct rn_path){ .why = "", .has_asked_filters = query->asks_filters };
-    take_all_hops(&w);
+    rn_walk_all_hops(&w);
     return ret->arena.is_full ? RN_E_NOMEM : RN_OK;
 }
 

@@ -6,6 +6,8 @@
 
 #include "discovery/draw.h"
 
+#include <net/if.h>
+
 static void find(const struct map_fixture *f, const char *from, const char *to, struct rn_path *ret)
 {
     const char *const from_to[] = { from, to };
@@ -170,6 +172,127 @@ static void test_both_ends_of_a_vxlan_on_this_machine_are_joined(void **state)
     assert_ptr_equal(path.netns, f.hidden);
     rn_path_free(&path);
     map_fixture_fini(&f);
+}
+
+/* ---- WireGuard, between the host and the container web ---- */
+
+static struct rn_map_wg_peer *fx_wg_peer(struct map_fixture *f, struct rn_map_link *link,
+                                         uint8_t key, const char *allowed)
+{
+    struct rn_map_wireguard *wg = &link->wireguard;
+
+    wg->peers = rn_arena_new(&f->map->arena, sizeof(*wg->peers));
+    wg->n_peers = 1;
+    memset(wg->peers[0].key, key, RN_WG_KEY_BYTES);
+    wg->peers[0].endpoint.addr = rn_addr_none();
+    wg->peers[0].allowed = rn_arena_new(&f->map->arena, sizeof(struct rn_prefix));
+    wg->peers[0].allowed[0] = fx_prefix(allowed);
+    wg->peers[0].n_allowed = 1;
+    return &wg->peers[0];
+}
+
+static struct rn_map_link *fx_wg(struct map_fixture *f, struct rn_map_netns *ns, uint8_t key,
+                                 const char *addr)
+{
+    struct rn_map_link *link = fx_link(f->map, ns, 90, "wg9", RN_KIND_WIREGUARD);
+    struct rn_map_sock *s = rn_model_add_sock(f->map, ns);
+
+    link->flags |= IFF_NOARP;
+    link->wireguard.is_known = true;
+    link->wireguard.listen_port = (uint16_t)(51820 + key);
+    memset(link->wireguard.key, key, RN_WG_KEY_BYTES);
+    s->proto = RN_PROTO_UDP; /* the kernel's own */
+    s->family = RN_FAMILY_V4;
+    s->state = RN_STATE_CLOSE;
+    s->local = fx_addr("0.0.0.0");
+    s->local_port = link->wireguard.listen_port;
+    (void)fx_ip(f->map, link, addr, 24);
+    (void)fx_route(f->map, ns, "10.77.0.0/24", NULL, link);
+    return link;
+}
+
+struct tunnel {
+    struct map_fixture f;
+    struct rn_map_wg_peer *there; /* as the host knows it */
+    struct rn_map_wg_peer *back;  /* as the container knows the host */
+};
+
+static void tunnel_init(struct tunnel *t)
+{
+    map_fixture_init(&t->f);
+    t->there = fx_wg_peer(&t->f, fx_wg(&t->f, t->f.atlas, 1, "10.77.0.1"), 2, "10.77.0.2/32");
+    t->back = fx_wg_peer(&t->f, fx_wg(&t->f, t->f.web, 2, "10.77.0.2"), 1, "10.77.0.1/32");
+    t->there->endpoint = (struct rn_endpoint){ .addr = fx_addr("172.18.0.2"), .port = 51822 };
+    rn_model_sort(t->f.map);
+}
+
+static void check_tunnel(struct tunnel *t, const char *to, const char *why)
+{
+    struct rn_path path;
+
+    find(&t->f, NULL, to, &path);
+    assert_string_equal(path.why, why);
+    rn_path_free(&path);
+}
+
+static void test_a_wireguard_is_followed_to_its_far_end(void **state)
+{
+    struct tunnel t;
+    struct rn_path path;
+
+    (void)state;
+    tunnel_init(&t);
+    find(&t.f, NULL, "10.77.0.2:80", &path);
+
+    assert_true(path.is_reached);
+    assert_ptr_equal(path.netns, t.f.web);
+    assert_string_equal(path.lines[0].text, "10.77.0.0/24 dev wg9, table main, rule 32766");
+    assert_string_equal(path.lines[1].text,
+                        "wg9: peer AgICAgIC... for 10.77.0.2/32, at 172.18.0.2:51822");
+    assert_string_equal(path.lines[3].text, "br-51c512f82ba7 -> veth1a -> eth0 in sidecar, web");
+    assert_string_equal(path.lines[5].text, "wg9 -> wg9 in sidecar, web");
+    rn_path_free(&path);
+    map_fixture_fini(&t.f);
+}
+
+static void test_a_wireguard_says_why_it_takes_nothing(void **state)
+{
+    struct tunnel t;
+
+    (void)state;
+    tunnel_init(&t);
+    check_tunnel(&t, "10.77.0.3", "no peer of wg9 is for that address");
+    t.back->allowed[0] = fx_prefix("10.77.0.7/32");
+    check_tunnel(&t, "10.77.0.2", "wg9 at the far end does not take that source from this peer");
+    t.there->endpoint.port = 51999;
+    check_tunnel(&t, "10.77.0.2", "the packets of wg9: nobody listens here on port 51999/udp");
+    t.there->endpoint.addr = rn_addr_none();
+    check_tunnel(&t, "10.77.0.2", "where the peer of wg9 is is not known: it has not called yet");
+    map_fixture_fini(&t.f);
+}
+
+static void test_where_a_wireguard_leads_is_not_guessed(void **state)
+{
+    struct tunnel t;
+    struct rn_map_link *far;
+
+    (void)state;
+    tunnel_init(&t);
+    far = rn_model_link_by_name(t.f.web, "wg9");
+    far->wireguard.key[0] = 7; /* another one's */
+    check_tunnel(&t, "10.77.0.2",
+                 "cannot tell: the packets of wg9: a socket whose owner is unknown listens here on "
+                 "port 51822");
+    t.there->endpoint.addr = fx_addr("198.51.100.9");
+    check_tunnel(&t, "10.77.0.2",
+                 "cannot tell: the packets of wg9: it leaves what is known through eth0");
+    t.there->endpoint.addr = fx_addr("10.77.0.2"); /* the tunnel through itself */
+    check_tunnel(&t, "10.77.0.2",
+                 "cannot tell: the packets of wg9: the packets of wg9: the packets of wg9: the "
+                 "packets of wg9: too many tunnels within tunnels");
+    rn_model_link_by_name(t.f.atlas, "wg9")->wireguard.is_known = false;
+    check_tunnel(&t, "10.77.0.2", "cannot tell: the peers of wg9 could not be read");
+    map_fixture_fini(&t.f);
 }
 
 static void test_routes_go_by_prefix_then_priority(void **state)
@@ -343,6 +466,9 @@ int main(void)
         cmocka_unit_test(test_a_macvlan_does_not_reach_the_link_it_stands_on),
         cmocka_unit_test(test_siblings_of_a_macvlan_reach_each_other),
         cmocka_unit_test(test_both_ends_of_a_vxlan_on_this_machine_are_joined),
+        cmocka_unit_test(test_a_wireguard_is_followed_to_its_far_end),
+        cmocka_unit_test(test_a_wireguard_says_why_it_takes_nothing),
+        cmocka_unit_test(test_where_a_wireguard_leads_is_not_guessed),
         cmocka_unit_test(test_routes_go_by_prefix_then_priority),
         cmocka_unit_test(test_rules_lead_to_other_tables_and_doubts_are_told),
         cmocka_unit_test(test_what_comes_in_through_a_vrf_goes_by_its_table),

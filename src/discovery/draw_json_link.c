@@ -1,5 +1,7 @@
 #include "discovery/draw_json.h"
+
 #include "discovery/name.h"
+#include "discovery/wireguard.h"
 
 static void hwaddr(struct rn_json *j, const char *key, const struct rn_map_hwaddr *hw)
 {
@@ -169,6 +171,32 @@ static void tuntap(struct rn_json *j, const struct rn_map_tuntap *t)
     rn_json_bool(j, "pi", t->has_pi);
 }
 
+static void wireguard(struct rn_json *j, const struct rn_map_wireguard *wg)
+{
+    char key[48];
+
+    rn_json_text(j, "public_key", rn_wireguard_key_text(wg->key, key));
+    rn_json_open(j, "peer_list", '[');
+    for (uint32_t i = 0; i < wg->n_peers; i++) {
+        const struct rn_map_wg_peer *p = &wg->peers[i];
+
+        rn_json_open(j, NULL, '{');
+        rn_json_text(j, "public_key", rn_wireguard_key_text(p->key, key));
+        rn_json_addr(j, "endpoint", p->endpoint.addr);
+        rn_json_int(j, "endpoint_port", p->endpoint.port);
+        rn_json_open(j, "allowed", '[');
+        for (size_t k = 0; k < p->n_allowed; k++)
+            rn_json_prefix(j, NULL, &p->allowed[k]);
+        rn_json_close(j, ']');
+        rn_json_u64(j, "handshake_unix_s", p->handshake_unix_s);
+        rn_json_u64(j, "rx_bytes", p->rx_bytes);
+        rn_json_u64(j, "tx_bytes", p->tx_bytes);
+        rn_json_int(j, "keepalive_s", p->keepalive_s);
+        rn_json_close(j, '}');
+    }
+    rn_json_close(j, ']');
+}
+
 static void small_kinds(struct rn_json *j, const struct rn_map_link *link)
 {
     if (link->kind == RN_KIND_VLAN) {
@@ -188,6 +216,7 @@ static void small_kinds(struct rn_json *j, const struct rn_map_link *link)
         rn_json_int(j, "listen_port", link->wireguard.listen_port);
         rn_json_int(j, "fwmark", link->wireguard.fwmark);
         rn_json_int(j, "peers", link->wireguard.n_peers);
+        wireguard(j, &link->wireguard);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "discovery/line.h"
 #include "discovery/name.h"
+#include "discovery/wireguard.h"
 
 #include <inttypes.h>
 #include <net/if.h>
@@ -150,6 +151,31 @@ static void tunnel_rows(struct card *c)
         row_fmt(c, "port", "%" PRIu16, t->dst_port);
 }
 
+static void peer_rows(struct card *c)
+{
+    const struct rn_map_wireguard *wg = &c->link->wireguard;
+    char text[64];
+
+    if (c->link->kind != RN_KIND_WIREGUARD || !wg->is_known)
+        return;
+    row(c, "public key", rn_wireguard_key_text(wg->key, text));
+    row_fmt(c, "port", "%" PRIu16, wg->listen_port);
+    for (uint32_t i = 0; i < wg->n_peers; i++) {
+        const struct rn_map_wg_peer *p = &wg->peers[i];
+
+        row(c, "peer", rn_wireguard_key_text(p->key, text));
+        if (!rn_addr_is_none(p->endpoint.addr))
+            row(c, "  at", rn_endpoint_print(&p->endpoint, text));
+        for (size_t k = 0; k < p->n_allowed; k++)
+            row(c, k == 0 ? "  for" : "", rn_prefix_print(&p->allowed[k], text));
+        if (p->handshake_unix_s != 0 && c->draw->map->host.taken_unix_s >= p->handshake_unix_s)
+            row_fmt(c, "  last heard", "%" PRIu64 " s ago",
+                    c->draw->map->host.taken_unix_s - p->handshake_unix_s);
+        row_fmt(c, "  received", "%" PRIu64 " bytes, sent %" PRIu64 " bytes", p->rx_bytes,
+                p->tx_bytes);
+    }
+}
+
 static void relation_rows(struct card *c)
 {
     char text[RN_NAME_BYTES];
@@ -205,6 +231,7 @@ static void draw_card(struct card *c)
         row_fmt(c, "listeners", "%" PRIu32 " want all packets", link->promiscuity);
     driver_row(c);
     tunnel_rows(c);
+    peer_rows(c);
     relation_rows(c);
     addr_rows(c);
     counter_rows(c);

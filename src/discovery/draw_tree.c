@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "discovery/line.h"
 #include "discovery/name.h"
+#include "discovery/wireguard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,10 +138,22 @@ static void put_far_end(struct tree *t, const struct rn_map_link *link)
 {
     bool is_tunnel =
         link->kind == RN_KIND_VXLAN || link->kind == RN_KIND_GENEVE || link->kind == RN_KIND_TUNNEL;
+    uint32_t n_peers = link->kind == RN_KIND_WIREGUARD ? link->wireguard.n_peers : 0;
+    struct rn_addr far = is_tunnel      ? link->tunnel.remote
+                         : n_peers == 1 ? link->wireguard.peers[0].endpoint.addr
+                                        : rn_addr_none();
+    char key[16];
 
-    if (is_tunnel && !rn_addr_is_none(link->tunnel.remote)) {
+    if (!rn_addr_is_none(far) || n_peers > 1)
         rn_line_mark(&t->line, RN_STYLE_DIM, " → ", " -> ");
-        put_addr(t, RN_STYLE_ADDR, link->tunnel.remote);
+    if (!rn_addr_is_none(far))
+        put_addr(t, RN_STYLE_ADDR, far);
+    if (n_peers == 1) {
+        put(t, RN_STYLE_DIM, " peer ");
+        put(t, RN_STYLE_DIM, rn_wireguard_key_short(link->wireguard.peers[0].key, key));
+    } else if (n_peers > 1) {
+        put_number(t, RN_STYLE_PLAIN, n_peers);
+        put(t, RN_STYLE_DIM, " peers");
     }
 }
 

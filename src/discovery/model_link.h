@@ -136,12 +136,25 @@ struct rn_map_tuntap {
     bool is_tap, is_persistent, is_multi_queue, has_vnet_hdr, has_pi;
 };
 
+#define RN_WG_KEY_BYTES 32u
+
+struct rn_map_wg_peer {
+    uint8_t key[RN_WG_KEY_BYTES]; /* public */
+    struct rn_endpoint endpoint;  /* no address: not known yet */
+    struct rn_prefix *allowed;    /* the packets for it, and those taken from it */
+    size_t n_allowed;
+    uint64_t handshake_unix_s; /* the latest; 0 none yet */
+    uint64_t rx_bytes, tx_bytes;
+    uint16_t keepalive_s;
+};
+
 struct rn_map_wireguard {
+    struct rn_map_wg_peer *peers;
     uint32_t n_peers;
     uint32_t fwmark;
     uint16_t listen_port;
-    uint8_t last_peer[32]; /* public key of the last one counted */
-    bool is_known;         /* reading needs NET_ADMIN in the namespace */
+    uint8_t key[RN_WG_KEY_BYTES]; /* public; zero: none set */
+    bool is_known;                /* reading needs NET_ADMIN in the namespace */
 };
 
 /* What being a port adds, by slave_kind "bridge" or "bond". */

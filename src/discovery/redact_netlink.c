@@ -5,6 +5,7 @@
 #include "host/proc.h"
 
 #include <linux/fib_rules.h>
+#include <linux/genetlink.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -16,6 +17,8 @@
 #include <linux/packet_diag.h>
 #include <linux/rtnetlink.h>
 #include <linux/unix_diag.h>
+#include <linux/wireguard.h>
+#include <netinet/in.h>
 
 struct rewrite;
 struct rules;
@@ -62,6 +65,20 @@ static void name(struct rewrite *w, const struct rule *rule, struct rn_view v)
     (void)rule;
     rn_redact_name(w->r, rn_nl_str(v), text);
     rn_dump_bytes(&w->r->out, rn_view_of(text, strlen(text) + 1));
+}
+
+/* A public key: 32 bytes that stand for it. */
+static void key(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    uint8_t bytes[32];
+
+    (void)rule;
+    for (size_t i = 0; i < sizeof(bytes); i += sizeof(uint64_t)) {
+        uint64_t h = rn_siphash24(&w->r->key, v.ptr, v.len) + i * 0x9e3779b97f4a7c15u;
+
+        memcpy(bytes + i, &h, sizeof(h));
+    }
+    rn_dump_bytes(&w->r->out, rn_view_of(bytes, sizeof(bytes)));
 }
 
 /* Of a unix socket: in the file system, or abstract behind a NUL. */
@@ -146,6 +163,18 @@ static void via(struct rewrite *w, const struct rule *rule, struct rn_view v)
     (void)rule;
     if (p != NULL)
         rn_redact_addr_bytes(w->r, p, v.len - 2, 128);
+}
+
+/* struct sockaddr_in or _in6. */
+static void sockaddr(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    bool is_v6 = v.len >= sizeof(struct sockaddr_in6);
+    size_t len = is_v6 ? 16 : 4;
+    uint8_t *p = copy_behind(w, v, is_v6 ? 8 : 4);
+
+    (void)rule;
+    if (p != NULL && v.len >= sizeof(struct sockaddr_in))
+        rn_redact_addr_bytes(w->r, p, len, 128);
 }
 
 /* Within rtnexthop: attributes of ways, rewritten where they stand. */
@@ -372,6 +401,41 @@ RULES(inet_rules, inet_list, NULL);
 static const struct rule unix_list[] = { { UNIX_DIAG_NAME, path, NULL } };
 RULES(unix_rules, unix_list, keep); /* else numbers only */
 
+static const struct rule allowed_list[] = { { WGALLOWEDIP_A_FAMILY, keep, NULL },
+                                            { WGALLOWEDIP_A_IPADDR, addr_dst, NULL },
+                                            { WGALLOWEDIP_A_CIDR_MASK, keep, NULL } };
+RULES(allowed_rules, allowed_list, NULL);
+
+/* Of a prefix the bits that count must be known before its address. */
+static void allowed(struct rewrite *w, const struct rule *rule, struct rn_view v)
+{
+    struct rn_view tb[WGALLOWEDIP_A_MAX + 1];
+
+    (void)rule;
+    rn_nlattr_table(v, tb, WGALLOWEDIP_A_MAX);
+    w->dst_bits = rn_nl_u8(tb[WGALLOWEDIP_A_CIDR_MASK]);
+    put_attrs(w, &allowed_rules, v);
+}
+
+static const struct rule allowed_of_list[] = { { 0, allowed, NULL } };
+RULES(allowed_of_rules, allowed_of_list, NULL);
+static const struct rule peer_list[] = { { WGPEER_A_PUBLIC_KEY, key, NULL },
+                                         { WGPEER_A_ENDPOINT, sockaddr, NULL },
+                                         { WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, keep, NULL },
+                                         { WGPEER_A_LAST_HANDSHAKE_TIME, keep, NULL },
+                                         { WGPEER_A_RX_BYTES, keep, NULL },
+                                         { WGPEER_A_TX_BYTES, keep, NULL },
+                                         { WGPEER_A_ALLOWEDIPS, nest, &allowed_of_rules } };
+RULES(peer_rules, peer_list, NULL);
+static const struct rule peers_list[] = { { 0, nest, &peer_rules } };
+RULES(peers_rules, peers_list, NULL);
+static const struct rule wireguard_list[] = { { WGDEVICE_A_IFINDEX, keep, NULL },
+                                              { WGDEVICE_A_PUBLIC_KEY, key, NULL },
+                                              { WGDEVICE_A_LISTEN_PORT, keep, NULL },
+                                              { WGDEVICE_A_FWMARK, keep, NULL },
+                                              { WGDEVICE_A_PEERS, nest, &peers_rules } };
+RULES(wireguard_rules, wireguard_list, NULL);
+
 static const struct rule packet_list[] = { { PACKET_DIAG_INFO, keep, NULL } };
 RULES(packet_rules, packet_list, NULL);
 
@@ -454,6 +518,7 @@ static const struct {
     [RN_TABLE_UDPLITE] = { &inet_rules, sizeof(struct inet_diag_msg) },
     [RN_TABLE_MPTCP] = { &inet_rules, sizeof(struct inet_diag_msg) },
     [RN_TABLE_UNIX] = { &unix_rules, sizeof(struct unix_diag_msg) },
+    [RN_TABLE_WIREGUARD] = { &wireguard_rules, GENL_HDRLEN },
     [RN_TABLE_PACKET] = { &packet_rules, sizeof(struct packet_diag_msg) },
 };
 

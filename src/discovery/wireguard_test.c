@@ -21,12 +21,27 @@ static void put_key(struct rn_nl_msg *msg, unsigned type, uint8_t fill)
     rn_nl_put(msg, type, key, sizeof(key));
 }
 
-static void put_peer(struct rn_nl_msg *msg, uint8_t public_key)
+/* Of every peer's addresses one goes into each message. */
+static void put_allowed(struct rn_nl_msg *msg, uint8_t net, uint8_t bits)
+{
+    const uint8_t addr[] = { 10, net, 0, 0 };
+    struct nlattr *list = rn_nl_nest_begin(msg, WGPEER_A_ALLOWEDIPS);
+    struct nlattr *one = rn_nl_nest_begin(msg, 0);
+
+    rn_nl_put(msg, WGALLOWEDIP_A_CIDR_MASK, &bits, 1);
+    rn_nl_put_u16(msg, WGALLOWEDIP_A_FAMILY, 2);
+    rn_nl_put(msg, WGALLOWEDIP_A_IPADDR, addr, sizeof(addr));
+    rn_nl_nest_end(msg, one);
+    rn_nl_nest_end(msg, list);
+}
+
+static void put_peer(struct rn_nl_msg *msg, uint8_t public_key, bool is_first)
 {
     struct nlattr *peer = rn_nl_nest_begin(msg, 0);
 
     put_key(msg, WGPEER_A_PUBLIC_KEY, public_key);
     put_key(msg, WGPEER_A_PRESHARED_KEY, SECRET_BYTE);
+    put_allowed(msg, is_first ? public_key : (uint8_t)(public_key + 100), 16);
     rn_nl_nest_end(msg, peer);
 }
 
@@ -46,7 +61,7 @@ static void make_answer(struct rn_nl_msg *msg, bool is_first, uint8_t from, uint
     }
     peers = rn_nl_nest_begin(msg, WGDEVICE_A_PEERS);
     for (uint8_t key = from; key <= to; key++)
-        put_peer(msg, key);
+        put_peer(msg, key, is_first);
     rn_nl_nest_end(msg, peers);
 }
 
@@ -121,6 +136,11 @@ static void test_a_device_told_in_two_messages_is_one(void **state)
     assert_int_equal(link->wireguard.listen_port, 51820);
     assert_int_equal(link->wireguard.fwmark, 9);
     assert_int_equal(link->wireguard.n_peers, 5);
+    assert_int_equal(link->wireguard.key[31], 0x77);
+    assert_int_equal(link->wireguard.peers[2].n_allowed, 2); /* one in either message */
+    assert_int_equal(link->wireguard.peers[2].allowed[1].addr.b[13], 103);
+    assert_int_equal(link->wireguard.peers[2].allowed[1].bits, 16);
+    assert_int_equal(link->wireguard.peers[4].n_allowed, 1);
     rn_model_free(m.map);
 }
 
@@ -140,12 +160,47 @@ static void test_an_answer_for_a_link_of_another_kind_changes_nothing(void **sta
     rn_model_free(m.map);
 }
 
+static void test_an_answer_cut_anywhere_is_loaded_in_its_bounds(void **state)
+{
+    struct rn_nl_msg msg;
+    struct machine m;
+
+    (void)state;
+    (void)begin(&m, RN_KIND_WIREGUARD);
+    make_answer(&msg, true, 1, 3);
+    for (uint32_t len = 0; len < msg.head.nlmsg_len - NLMSG_HDRLEN; len++) {
+        uint8_t *exact = test_malloc(len + 1);
+
+        memcpy(exact, msg.bytes + NLMSG_HDRLEN, len);
+        rn_load_wireguard(&m.load, rn_view_of(exact, len));
+        test_free(exact);
+    }
+    rn_model_free(m.map);
+}
+
+/* RFC 4648 §10's way of checking: what another program makes of the same bytes. */
+static void test_keys_are_written_as_wg_writes_them(void **state)
+{
+    uint8_t key[RN_WG_KEY_BYTES];
+    char text[48];
+
+    (void)state;
+    for (uint8_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)(i * 8);
+
+    assert_string_equal(rn_wireguard_key_text(key, text),
+                        "AAgQGCAoMDhASFBYYGhweICIkJigqLC4wMjQ2ODo8Pg=");
+    assert_string_equal(rn_wireguard_key_short(key, text), "AAgQGCAo...");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_secret_keys_are_overwritten_and_nothing_else_is),
         cmocka_unit_test(test_an_answer_cut_anywhere_is_scrubbed_in_its_bounds),
         cmocka_unit_test(test_a_device_told_in_two_messages_is_one),
+        cmocka_unit_test(test_an_answer_cut_anywhere_is_loaded_in_its_bounds),
+        cmocka_unit_test(test_keys_are_written_as_wg_writes_them),
         cmocka_unit_test(test_an_answer_for_a_link_of_another_kind_changes_nothing),
     };
 

@@ -4,6 +4,7 @@ their kernels would send (linux/if_link.h), drawn by `runnel map --from -`.
 
 usage: kinds.py SOURCE_DIR RUNNEL
 """
+import base64
 import json
 import pathlib
 import re
@@ -90,10 +91,25 @@ def stream(messages):
 
 def wireguard(index):
     """linux/wireguard.h: a port, a mark, two peers; the secret keys are zero, as the recorder leaves them."""
-    peers = b"".join(attr(0, attr(1, bytes([i]) * 32) + attr(2, bytes(32)) + u16(5, 25)) for i in (1, 2))
-    body = struct.pack("=BBH", 0, 1, 0) + u32(1, index) + attr(3, bytes(32)) + u16(6, 51820) + u32(7, 9) + attr(8, peers)
+    endpoint = struct.pack("=H", socket.AF_INET) + struct.pack(">H", 51821) + bytes([198, 51, 100, 9]) + bytes(8)
+    allowed = attr(0, u8(3, 24) + u16(1, socket.AF_INET) + ip(2, "10.9.0.0")) + attr(0, u8(3, 64) + u16(1, socket.AF_INET6) + ip(2, "fd09::"))
+    told = (attr(4, endpoint) + attr(6, struct.pack("=qq", 1699999990, 0)) + attr(7, struct.pack("=Q", 2**60)) +
+            attr(8, struct.pack("=Q", 7)) + attr(9, allowed))
+    silent = attr(6, bytes(16)) + attr(7, bytes(8)) + attr(8, bytes(8))
+    peers = b"".join(attr(0, attr(1, bytes([i]) * 32) + attr(2, bytes(32)) + u16(5, 25) + more) for i, more in ((1, told), (2, silent)))
+    body = struct.pack("=BBH", 0, 1, 0) + u32(1, index) + attr(3, bytes(32)) + attr(4, bytes([9]) * 32) + u16(6, 51820)
+    body += u32(7, 9) + attr(8, peers)
     return struct.pack("=IHHII", 16 + len(body), 30, 2, 1, 0) + body
 
+
+def key(byte):
+    return base64.b64encode(bytes([byte]) * 32).decode()
+
+
+PEERS = [{"public_key": key(1), "endpoint": "198.51.100.9", "endpoint_port": 51821, "allowed": ["10.9.0.0/24", "fd09::/64"],
+          "handshake_unix_s": "1699999990", "rx_bytes": str(2**60), "tx_bytes": "7", "keepalive_s": 25},
+         {"public_key": key(2), "endpoint": None, "endpoint_port": 0, "allowed": [], "handshake_unix_s": "0", "rx_bytes": "0",
+          "tx_bytes": "0", "keepalive_s": 25}]
 
 # ---- kinds: (message, what must be seen of the link) ----
 
@@ -164,7 +180,8 @@ KINDS = [
     (link(31, "tap0", "tun", TUN),
      {"kind": "tuntap", "attributes": {"mode": "tap", "owner_uid": 0, "group_gid": 5, "pi": False, "vnet_hdr": True,
                                        "persistent": True, "multi_queue": True, "queues": 2, "disabled_queues": 1}}),
-    (link(32, "wg0", "wireguard"), {"kind": "wireguard", "attributes": {"listen_port": 51820, "fwmark": 9, "peers": 2}}),
+    (link(32, "wg0", "wireguard"), {"kind": "wireguard", "attributes": {"listen_port": 51820, "fwmark": 9, "peers": 2,
+                                                                           "public_key": key(9), "peer_list": PEERS}}),
     (link(33, "dummy0", "dummy"), {"kind": "dummy"}), (link(34, "ifb0", "ifb"), {"kind": "ifb"}),
     (link(35, "nk0", "netkit", u32(2, 1), u32(IFLA_LINK, 36)), {"kind": "netkit", "peer": "nk1"}),
     (link(36, "nk1", "netkit", u32(2, 1), u32(IFLA_LINK, 35)), {"kind": "netkit", "peer": "nk0"}),
@@ -226,6 +243,8 @@ def main():
         name = message[36:32 + length - 1].decode()
         errors += differences(name, wanted, by_name.get(name, {}))
     errors += undocumented(links)
+    card = drawn(["show", "wg0"])
+    errors += [f"show wg0 lacks {text}" for text in (key(1), "198.51.100.9:51821", "fd09::/64", "10 s ago") if text not in card]
     for form in (["-o", "tree"], ["-o", "svg"], ["-o", "dot"], ["--gostwire"]):
         output = drawn(form)
         errors += [f"{form} does not show {name}" for name in ("eth0.7", "bond0", "vx0") if name not in output]
