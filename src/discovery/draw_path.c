@@ -48,7 +48,7 @@ void rn_draw_path(const struct rn_draw *draw, const struct rn_path *path, struct
     rn_line_end(&line);
     rn_line_put(&line, RN_STYLE_DIM,
                 path->has_asked_filters
-                    ? "(not looked at: the way back, filters of bridges, reverse path checks)"
+                    ? "(not looked at: the way back, rp_filter)"
                     : "(not looked at: filter rules, whether networks forward)");
     rn_line_end(&line);
     rn_line_free(&line);
