@@ -199,33 +199,6 @@ unshare --net sh -c 'mount --bind /proc/self/ns/net {folder}/in/net && stat -L -
 # S10 --------------------------------------------------------------------------------------------------------------
 
 @rig.test
-def a_namespace_bound_in_a_mount_namespace_that_only_a_descriptor_keeps_is_found():
-    try:
-        with open("/proc/self/ns/mnt") as own:
-            fcntl.ioctl(own, 0x8010b70b, bytearray(struct.pack("=IIQ", 16, 0, 0)))  # NS_MNT_GET_NEXT
-    except OSError as refused:
-        rig.skip(f"mount namespaces are not listed to us: {refused.strerror}")
-    point = rig.workdir() / "bound"
-    point.touch()
-    _, words = hold(f"""
-ready, done = os.pipe(), os.pipe()
-if os.fork() == 0:
-    assert libc.unshare(0x20000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0
-    ino = fresh()
-    assert libc.mount(b"/proc/thread-self/ns/net", b"{point}", None, 0x1000, None) == 0
-    os.write(ready[1], str(ino).encode()); os.read(done[0], 1); os._exit(0)
-ino = os.read(ready[0], 32)
-child = int(open("/proc/thread-self/children").read().split()[0])
-kept.append(os.open(f"/proc/{{child}}/ns/mnt", os.O_RDONLY))
-os.write(done[1], b"x"); os.wait()
-print(int(ino))
-""")
-    seen = Map()
-    assert int(words[0]) in seen.by_inode, "nobody found it"
-    assert seen.by_inode[int(words[0])]["entered"]
-
-
-@rig.test
 def routes_of_every_table_and_type_and_rules_are_shown():
     a, b = rig.Net("a"), rig.Net("b")
     rig.veth(a, "e0", ["10.9.0.1/24", "2001:db8::1/64"], b, "e0", "10.9.0.2/24")

@@ -238,12 +238,14 @@ def check_capture(path, may_offload=True):
 
 # The run of a script -------------------------------------------------------------------------------------------
 
-def enter():
-    """Starts this script again inside the namespaces, in which it is root and pid 1. Returns only if that is refused,
-    with the reason, or if we are there already, with None."""
+def enter(stays_in_pids=False):
+    """Starts this script again inside the namespaces, in which it is root and, unless it stays among the processes it
+    came from, pid 1. Returns only if that is refused, with the reason, or if we are there already, with None."""
     if INSIDE in os.environ:
         return None
-    flags = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    flags = ["--net", "--mount", "--fork", "--kill-child"]
+    if not stays_in_pids:
+        flags += ["--pid", "--mount-proc"]
     if os.getuid() != 0:
         flags = ["--user", "--map-root-user", *flags]
     tried = subprocess.run(["unshare", *flags, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -317,9 +319,9 @@ def _logs_of(folder):
     return "".join(parts)
 
 
-def main():
+def main(stays_in_pids=False):
     """Call this last in a script. Arguments choose tests by name; none means all."""
-    refused = enter()
+    refused = enter(stays_in_pids)
     if refused:
         print(f"1..0 # SKIP namespaces are refused here ({refused})")
         return
