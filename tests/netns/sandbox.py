@@ -9,8 +9,9 @@ import signal
 import rig
 
 PROBE = os.environ.get("SANDBOX_PROBE", str(rig.ROOT / "build/tests/netns/sandbox_probe"))
-FORBIDDEN = ["exec", "open", "ptrace", "setns", "fork", "packet-socket", "executable-memory"]
-NEEDED = ["nothing", "memory", "write"]
+FORBIDDEN = ["exec", "open", "ptrace", "setns", "fork", "packet-socket", "executable-memory",
+             "thread", "early-thread-open"]
+NEEDED = ["nothing", "memory", "write", "early-thread"]
 
 
 def both_ways(deed, *more):

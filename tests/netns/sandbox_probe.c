@@ -2,7 +2,9 @@
 #include "host/sandbox.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -61,6 +63,64 @@ static void deed_write(void)
     (void)!write(STDERR_FILENO, "", 0);
 }
 
+static void *work(void *arg)
+{
+    deed_memory();
+    deed_write();
+    return arg;
+}
+
+static void deed_thread(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, work, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+/* Threads made before the filter: each waits, then does its deed under it. */
+static struct {
+    pthread_t thread;
+    sem_t ready;
+    sem_t go;
+    void (*deed)(void);
+} early;
+
+static void *wait_and_do(void *arg)
+{
+    (void)sem_post(&early.ready);
+    (void)sem_wait(&early.go);
+    early.deed();
+    return arg;
+}
+
+static int start_early(void *arg)
+{
+    (void)arg;
+    (void)sem_init(&early.ready, 0, 0);
+    (void)sem_init(&early.go, 0, 0);
+    if (pthread_create(&early.thread, NULL, wait_and_do, NULL) != 0)
+        _exit(124);
+    return sem_wait(&early.ready);
+}
+
+static void let_early(void (*deed)(void))
+{
+    early.deed = deed;
+    (void)sem_post(&early.go);
+    pthread_join(early.thread, NULL);
+}
+
+static void deed_early_work(void)
+{
+    let_early(deed_memory);
+}
+
+static void deed_early_open(void)
+{
+    let_early(deed_open);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -75,6 +135,9 @@ static const struct {
     { "executable-memory", deed_executable_memory },
     { "memory", deed_memory },
     { "write", deed_write },
+    { "thread", deed_thread },
+    { "early-thread", deed_early_work },
+    { "early-thread-open", deed_early_open },
 };
 
 int main(int argc, char **argv)
@@ -85,6 +148,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof(deeds) / sizeof(deeds[0]); i++) {
         if (strcmp(argv[1], deeds[i].name) != 0)
             continue;
+        if (strncmp(argv[1], "early", 5) == 0)
+            opts.start_threads = start_early;
         if (rn_sandbox_apply(&opts, &report) < 0) {
             (void)!write(STDERR_FILENO, report.step, strlen(report.step));
             _exit(125);
