@@ -143,8 +143,9 @@ const struct rn_verb rn_verb_run = {
         "nothing comes in that time. 50 is a good start; it needs a core of its own.\n"
         "--workers starts that many threads, each with a stack of its own, its own queue of the "
         "TUN, and its own share of the limits (memory, descriptors, UDP sessions). A connection "
-        "stays with one of them, so a single one gets no faster; it takes a TUN, and neither "
-        "--pcap nor --impair, which want all packets in one place.\n"
+        "stays with one of them, so a single one gets no faster, and datagrams that are never "
+        "answered get dearer: many cross from one to another. It takes a TUN, and neither --pcap "
+        "nor --impair, which want all packets in one place.\n"
         "Words of --impair: loss, dup, reorder, corrupt, burst (percent), delay, jitter (us, ms, "
         "s), rate (kbit, "
         "mbit, gbit), queue (packets), seed; in: or out: before a word limits it to one direction.",

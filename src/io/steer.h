@@ -9,7 +9,8 @@
  *   TCP             belongs to the worker that has the connection: the one whose queue the SYN came by, as the rest does. What
  *                   strays (a connection made from here whose SYN-ACK was faster than the kernel's note, one that slept) goes
  *                   round until its owner has it; if nobody has, where it came by it is answered.
- *   UDP             to the worker its inner address and port hash to: the gate has one host socket for both together.
+ *   UDP             to the worker its inner address and port hash to: the gate has one host socket for both together. Its
+ *                   answers draw the flow to its queue; what is never answered is copied across as long as it lasts.
  *   fragments       have no ports: to the hub, which puts them together; the whole goes on as above.
  *   ICMP errors     to whom they quote; of TCP, to all.
  *   all else        (echo) to the hub, which is worker 0.
