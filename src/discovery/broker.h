@@ -206,7 +206,7 @@ RN_MUST_USE int rn_mntns_open_path(struct rn_broker *b, uint32_t mntns, const ch
 /* Whether nf_tables may be asked without changing the machine. */
 bool rn_nft_is_present(struct rn_broker *b);
 
-/* Runs @fn(b, i) for i in [first, end) in a child, or in two that take turns where .may_be_split. An item that makes no progress for @stuck_ms, or dies, is reported
+/* Runs @fn(b, i) for i in [first, end) in a child, or in two that take turns from .split_from items on. An item that makes no progress for @stuck_ms, or dies, is reported
  * to @on_lost in its place by a new child, which goes on behind it. Items write into b->out; each is written out whole or
  * not at all, so those that were not yet written when a child was lost are done again. */
 struct rn_supervised {
@@ -214,7 +214,8 @@ struct rn_supervised {
     void (*on_lost)(struct rn_broker *b, size_t i, bool is_stuck);
     size_t first, end;
     int stuck_ms;
-    bool may_be_split; /* items need not follow each other */
+    size_t
+        split_from; /* so many items are worth a second child; 0: they have to follow each other */
 };
 void rn_supervise(struct rn_broker *b, const struct rn_supervised *job);
 /* Waits for the end of the child @pid and reaps it. One that @is_killed and does not die, since a file system of somebody's

@@ -15,6 +15,7 @@
 
 #define FILE_MAX_BYTES (256u * 1024u)
 #define CMDLINE_BYTES  4096u
+#define SPLIT_FROM     512u /* a child costs as much as 30 processes */
 
 static const struct {
     enum rn_dump_file which;
@@ -282,7 +283,7 @@ void rn_read_files(struct rn_broker *b)
                                  .on_lost = on_lost,
                                  .end = b->n_processes,
                                  .stuck_ms = RN_BROKER_STUCK_MS,
-                                 .may_be_split = true };
+                                 .split_from = SPLIT_FROM };
 
     rn_supervise(b, &job);
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define FIRST_VISITS 16u
+#define SPLIT_FROM   256u /* fewer do not make up for what more children cost */
 
 /* ---- asking ---- */
 
@@ -380,20 +381,21 @@ static void on_lost(struct rn_broker *b, size_t i, bool is_stuck)
                                                          : "the visit died" });
 }
 
-/* The first are visited by one child: among them is most often the hub that all others hang on. Its links, of which
+/* Of many, the first are visited by one child: among them is most often the hub that all others hang on. Its links, of which
  * there are the most, are read under a lock of the whole machine's, for which a second child would only wait; and once
  * it is known, the others settle their links in passing. */
 void rn_read_all_netns(struct rn_broker *b, size_t first)
 {
+    size_t n = b->n_netns - first;
     struct rn_supervised job = { .item = visit_item,
                                  .on_lost = on_lost,
                                  .first = first,
-                                 .end = rn_min_size(first + FIRST_VISITS, b->n_netns),
+                                 .end = first + (n < SPLIT_FROM ? n : FIRST_VISITS),
                                  .stuck_ms = RN_BROKER_STUCK_MS };
 
     rn_supervise(b, &job);
     job.first = job.end;
     job.end = b->n_netns;
-    job.may_be_split = true;
+    job.split_from = SPLIT_FROM - FIRST_VISITS;
     rn_supervise(b, &job);
 }

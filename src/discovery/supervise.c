@@ -16,7 +16,7 @@
 
 /* Every write wakes the reader: worth it only for this much. */
 #define WRITE_BYTES (32u * 1024u)
-#define LANE_ITEMS  16u /* a block; fewer than two are not worth a second child */
+#define LANE_ITEMS  16u /* a block */
 #define DEATH_MS                                                                                   \
     100 /* a process dies at once, or not before the file system it waits for answers */
 
@@ -238,7 +238,7 @@ static size_t n_lanes_for(struct rn_broker *b, const struct rn_supervised *job)
     cpu_set_t cpus;
 
     b->turn_fd = -1;
-    if (!job->may_be_split || job->end - job->first < 2 * LANE_ITEMS ||
+    if (job->split_from == 0 || job->end - job->first < job->split_from ||
         sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < (int)RN_LANES)
         return 1;
     b->turn_fd = memfd_create("turn", MFD_CLOEXEC);

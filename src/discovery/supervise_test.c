@@ -147,7 +147,7 @@ static void test_two_children_do_each_item_once_whichever_of_them_is_lost(void *
                                                 .on_lost = on_lost,
                                                 .end = N_MANY,
                                                 .stuck_ms = STUCK_MS,
-                                                .may_be_split = true });
+                                                .split_from = N_MANY });
     n = read(r.ends[0], got, sizeof(got));
     assert_int_equal(n, N_MANY);
     for (ssize_t i = 0; i < n; i++)

@@ -54,7 +54,7 @@ def a_number_that_no_link_uses_is_known_in_the_own_namespace():
 @rig.test
 def of_many_networks_on_hubs_found_before_and_after_them_each_is_joined_and_told():
     first = rig.Net("first")
-    leaves = [rig.Net(f"n{i}") for i in range(48)]  # enough for two children to read them
+    leaves = [rig.Net(f"n{i}") for i in range(48)]
     last = rig.Net("last")
     for i, leaf in enumerate(leaves):
         first.ip(f"link add f{i} type veth peer name e0 netns {leaf.holder.pid}")
@@ -167,6 +167,18 @@ go(home)
 
 
 # S8 ---------------------------------------------------------------------------------------------------------------
+
+@rig.test
+def so_many_namespaces_that_two_children_visit_them_are_each_read_once():
+    _, words = hold("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))\n"
+                    "for _ in range(300): print(fresh()); kept.append(os.open('/proc/thread-self/ns/net', os.O_RDONLY))")
+    seen = Map()
+    assert len(words) == 300
+    for ino in map(int, words):
+        net = seen.by_inode[ino]
+        assert net["entered"] and [link["name"] for link in net["links"]] == ["lo"], net
+    assert not seen.unreadable("netns")
+
 
 @rig.test
 def a_namespace_bound_only_inside_a_mount_namespace_without_processes_is_found():
