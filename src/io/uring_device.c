@@ -19,6 +19,9 @@
 #define LENT_GROUP  0u
 #define ENTRIES     128u
 #define TX_PKTS_MAX 64u
+/* Packets up to this size, header included, are copied into memory that the kernel has mapped once and for all. */
+#define FLAT_BYTES 256u
+#define FLAT_INDEX 0u
 /* user_data: which packet of the batch, or one of these. */
 #define TAG_READ   ((uint64_t)1 << 32)
 #define TAG_CANCEL ((uint64_t)2 << 32)
@@ -34,6 +37,7 @@ struct tx_batch {
     struct rn_pkt_iov iovs[TX_PKTS_MAX];
     int results[TX_PKTS_MAX];
     unsigned n;
+    uint8_t (*flat)[FLAT_BYTES]; /* of TX_PKTS_MAX, registered; NULL where RLIMIT_MEMLOCK forbids */
 };
 
 struct uring_device {
@@ -209,6 +213,44 @@ static int uring_read_batch(struct rn_device *dev, struct rn_pktq *in, unsigned 
 }
 
 /* --- send ---------------------------------------------------------------------------------------------------- */
+/* Lays a small packet out in the @i-th registered place. Returns its length, or 0 when it is too large. */
+static uint32_t flatten(struct tx_batch *b, unsigned i)
+{
+    const struct rn_pkt_iov *from = &b->iovs[i];
+    uint32_t len = 0;
+
+    if (b->flat == NULL)
+        return 0;
+    for (unsigned v = 0; v < from->n; v++) {
+        if (from->iov[v].iov_len > FLAT_BYTES - len)
+            return 0;
+        memcpy(b->flat[i] + len, from->iov[v].iov_base, from->iov[v].iov_len);
+        len += (uint32_t)from->iov[v].iov_len;
+    }
+    return len;
+}
+
+static void describe_write(struct uring_device *u, struct io_uring_sqe *sqe, unsigned i)
+{
+    struct tx_batch *b = &u->tx;
+    uint32_t len = flatten(b, i);
+
+    sqe->fd = u->fd;
+    sqe->off = UINT64_MAX;
+    sqe->rw_flags = RWF_NOWAIT;
+    sqe->user_data = i;
+    if (len != 0) {
+        sqe->opcode = IORING_OP_WRITE_FIXED;
+        sqe->buf_index = FLAT_INDEX;
+        sqe->addr = (uintptr_t)b->flat[i];
+        sqe->len = len;
+        return;
+    }
+    sqe->opcode = IORING_OP_WRITEV;
+    sqe->addr = (uintptr_t)b->iovs[i].iov;
+    sqe->len = b->iovs[i].n;
+}
+
 static void prepare(struct uring_device *u, struct rn_pktq *out)
 {
     struct tx_batch *b = &u->tx;
@@ -227,13 +269,7 @@ static void prepare(struct uring_device *u, struct rn_pktq *out)
             rn_pktq_push_front(out, pkt);
             return;
         }
-        sqe->opcode = IORING_OP_WRITEV;
-        sqe->fd = u->fd;
-        sqe->off = UINT64_MAX;
-        sqe->rw_flags = RWF_NOWAIT;
-        sqe->addr = (uintptr_t)b->iovs[b->n].iov;
-        sqe->len = b->iovs[b->n].n;
-        sqe->user_data = b->n;
+        describe_write(u, sqe, b->n);
         b->results[b->n] = -EINTR;
         b->pkts[b->n++] = pkt;
     }
@@ -353,6 +389,8 @@ static void release(struct uring_device *u)
     rn_uring_fini(&u->ring);
     if (u->lent_ring != NULL)
         munmap(u->lent_ring, LENT * sizeof(struct io_uring_buf));
+    if (u->tx.flat != NULL)
+        munmap(u->tx.flat, TX_PKTS_MAX * FLAT_BYTES);
     for (unsigned i = 0; i < LENT; i++)
         rn_buf_unref(u->lent[i]);
     rn_pktq_free_all(&u->arrived);
@@ -400,6 +438,21 @@ static int lend_all(struct uring_device *u)
     return err;
 }
 
+/* Does without where the limit of locked memory is too small: it costs a few percent, no more. */
+static void register_flat(struct uring_device *u)
+{
+    struct iovec area = { .iov_len = TX_PKTS_MAX * FLAT_BYTES };
+    void *at = mmap(NULL, area.iov_len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+
+    if (at == MAP_FAILED)
+        return;
+    area.iov_base = at;
+    if (rn_uring_register(&u->ring, IORING_REGISTER_BUFFERS, &area, 1) < 0)
+        munmap(at, area.iov_len);
+    else
+        u->tx.flat = at;
+}
+
 static bool knows_repeated_reads(struct rn_uring *ring)
 {
     /* A struct io_uring_probe and the operations that follow it: the header gives it no bound. */
@@ -416,8 +469,8 @@ static bool knows_repeated_reads(struct rn_uring *ring)
 
 static int set_up(struct uring_device *u)
 {
-    static const uint8_t ops[] = { OP_READ_MULTISHOT, IORING_OP_WRITEV, IORING_OP_POLL_ADD,
-                                   IORING_OP_ASYNC_CANCEL };
+    static const uint8_t ops[] = { OP_READ_MULTISHOT, IORING_OP_WRITEV, IORING_OP_WRITE_FIXED,
+                                   IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL };
     int flags = fcntl(u->fd, F_GETFL);
     int err = rn_uring_init(&u->ring, ENTRIES);
 
@@ -426,6 +479,8 @@ static int set_up(struct uring_device *u)
     if (flags < 0 || fcntl(u->fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return rn_err_from_errno(errno);
     err = knows_repeated_reads(&u->ring) ? lend_all(u) : RN_E_NOT_SUPPORTED;
+    if (err >= 0)
+        register_flat(u);
     return err < 0 ? err : rn_uring_enable(&u->ring, ops, RN_ARRAY_LEN(ops));
 }
 
