@@ -57,7 +57,7 @@ RN_PUBLIC void rn_tcp_forget_fastopen(struct rn_stack *stack);
 RN_PUBLIC size_t rn_tcp_send_room(const struct rn_sock *sock);
 
 /* The congestion controller: "cubic" (RFC 9438, the default), "reno" (RFC 5681), "bbr" (version 3,
- * draft-ietf-ccwg-bbr-06, which paces). At any time; a listener's is that of its connections. Errors: NOT_FOUND. */
+ * draft-ietf-ccwg-bbr-06, which paces). The first two answer ECN marks as RFC 8511 has it. At any time; a listener's is that of its connections. Errors: NOT_FOUND. */
 RN_PUBLIC RN_MUST_USE int rn_tcp_set_congestion(struct rn_sock *sock, const char *name);
 RN_PUBLIC const char *rn_tcp_congestion(const struct rn_sock *sock);
 

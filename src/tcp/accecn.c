@@ -83,7 +83,8 @@ static uint8_t order_of(const struct rn_tcp_accecn *accecn)
     return accecn->received[RN_TCP_ECT_0] == 0 && accecn->received[RN_TCP_ECT_1] != 0;
 }
 
-/* Counters from the front, so that all that ever changed are there; @is_news: all that did since the last option. */
+/* Counters from the front, so that all that ever changed are there; @only_news: all that did since the last
+ * option. */
 static unsigned n_fields(const struct rn_tcp_accecn *accecn, bool only_news)
 {
     unsigned n = 0;
@@ -267,10 +268,13 @@ static bool is_overtaken(const struct rn_tcp *conn, struct rn_tcp_accecn *accecn
 {
     const struct rn_tcp_seg *seg = ack->seg;
     bool has_ts = (conn->flags & RN_TCPF_TS) != 0 && seg->has_opts && seg->opts.has_ts;
-    bool is_newer = has_ts && (int32_t)(seg->opts.ts_val - accecn->last_ts) > 0;
+    bool is_newer =
+        has_ts && (!accecn->has_last_ts || (int32_t)(seg->opts.ts_val - accecn->last_ts) > 0);
 
-    if (is_newer)
+    if (is_newer) {
         accecn->last_ts = seg->opts.ts_val;
+        accecn->has_last_ts = true;
+    }
     return !is_newer && ack->acked == 0 && ack->delivered == 0;
 }
 

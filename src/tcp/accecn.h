@@ -32,6 +32,7 @@ struct rn_tcp_accecn {
     uint8_t reflect;      /* the next bare ACK answers a SYN+ACK: its flags; 0: it counts */
     uint8_t n_unanswered; /* times that an ACK with the option seems not to have arrived */
     uint8_t n_answered;   /* segments since that suggest it does */
+    bool has_last_ts;
     bool was_ce;          /* the last packet was marked */
     bool owes_option;     /* the first data, too, shows whether the option gets through */
     bool had_option;      /* of our last segment */
