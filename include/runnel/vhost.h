@@ -29,7 +29,7 @@ struct rn_vhost_opts {
     uint32_t mtu;          /* 0: 1500; at most 65535 */
     struct rn_mac mac;     /* of the NIC behind this device, not of the guest's card */
     bool without_offloads; /* offer none: no super-segments, no missing checksums */
-    /* Take memory that is not sealed, too (memory-backend-file, huge pages of a file, DPDK): only from a front-end that may
+    /* Take memory that is not sealed, too (memory-backend-file, huge pages, DPDK): only from a front-end that may
      * as well kill this process. Its size is checked once, when it is handed over. */
     bool may_be_unsealed;
 };

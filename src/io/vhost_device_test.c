@@ -524,6 +524,33 @@ static void test_listener_serves_one_front_end_after_another(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void test_device_may_be_the_side_that_connects(void **state)
+{
+    char dir[] = "/tmp/rn-vhost-XXXXXX";
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct rig r = { 0 };
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/net.sock", dir);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    rn_test_turn_init(&r.t);
+
+    assert_int_equal(rn_vhost_open(&r.dev, &r.t.turn, at.sun_path, &(struct rn_vhost_opts){ 0 }),
+                     RN_OK);
+    r.front = front_new(r.dev, accept4(listener, NULL, NULL, SOCK_CLOEXEC), FRONT_ALL);
+
+    assert_true(info_of(r.dev).is_up);
+    assert_int_equal(info_of(r.dev).features, r.front->features);
+    give_numbers(&r, &r.front->dev, 0, 3);
+    assert_int_equal(read_all(r.dev), 3);
+    rig_fini(&r);
+    close(listener);
+    assert_int_equal(unlink(at.sun_path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_options_that_cannot_be_are_refused(void **state)
 {
     struct rn_test_turn t;
@@ -638,6 +665,7 @@ int main(void)
         cmocka_unit_test(test_rings_go_on_when_the_memory_is_told_anew),
         cmocka_unit_test(test_device_of_one_connection_closes_with_it),
         cmocka_unit_test(test_listener_serves_one_front_end_after_another),
+        cmocka_unit_test(test_device_may_be_the_side_that_connects),
         cmocka_unit_test(test_options_that_cannot_be_are_refused),
         cmocka_unit_test(test_guest_of_another_thread_returns_every_packet_in_order),
     };

@@ -3,8 +3,10 @@
 #include "base/bytes.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* Four times what the largest machines have; keeps all sums far from their end. */
 #define REGION_MAX_BYTES (UINT64_C(1) << 46)
@@ -50,18 +52,27 @@ static const char *check_claim(const struct rn_vhost_mem *mem, const struct rn_v
     return overlaps_another(mem, claim) ? "memory regions overlap" : NULL;
 }
 
+/* A sealed file keeps its size, but may get holes. Those fill by themselves, unless pages are huge and have run out (SIGBUS). */
+static const char *check_seals(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    struct statfs fs;
+
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+        return "memory is not sealed against shrinking";
+    if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+        return "memory is of huge pages, which may run out";
+    return NULL;
+}
+
 static const char *check_file(const struct stat *st, int fd, const struct rn_vhost_claim *claim,
                               enum rn_vhost_trust trust)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
-
     if (!S_ISREG(st->st_mode))
         return "memory is not a file";
     if (st->st_size < 0 || claim->file_at + claim->bytes > (uint64_t)st->st_size)
         return "memory region is larger than its file";
-    if (trust == RN_VHOST_SEALED_ONLY && (seals < 0 || (seals & F_SEAL_SHRINK) == 0))
-        return "memory is not sealed against shrinking";
-    return NULL;
+    return trust == RN_VHOST_SEALED_ONLY ? check_seals(fd) : NULL;
 }
 
 /* From the beginning of the file, in whole blocks: huge pages cannot be mapped from anywhere else, nor unmapped. */

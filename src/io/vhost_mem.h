@@ -5,7 +5,7 @@
  * is only ever followed through here.
  *
  * Memory that its owner can cut short kills whoever touches what was cut off (SIGBUS). So a region must be a memfd sealed
- * against shrinking, unless the user takes that risk; that the file is large enough is checked in any case.
+ * against shrinking, of ordinary pages, unless the user takes that risk; that the file is large enough is checked in any case.
  */
 #include <runnel/attr.h>
 

@@ -450,6 +450,16 @@ static void test_memory_that_could_be_taken_away_is_refused(void **state)
     assert_thrown_out(&r, "memory is not a file");
     rig_fini(&r);
 
+    ends[0] = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+    if (ends[0] >= 0) { /* a kernel with huge pages, if perhaps without any */
+        rig_init_silent(&r);
+        assert_int_equal(ftruncate(ends[0], 1 << 30), 0);
+        assert_int_equal(fcntl(ends[0], F_ADD_SEALS, F_SEAL_SHRINK), 0);
+        send_memory_of(&r, ends[0]);
+        assert_thrown_out(&r, "memory is of huge pages, which may run out");
+        rig_fini(&r);
+    }
+
     rig_init_silent(&r);
     assert_int_equal(ftruncate(r.front->mem_fd, 0), -1); /* what the seal is for */
     rig_fini(&r);
