@@ -35,6 +35,7 @@ struct name {
 struct list {
     struct name *names;
     size_t n, max;
+    bool is_cut;
 };
 
 struct nft {
@@ -65,6 +66,7 @@ static void keep(struct list *l, const struct rn_nft_name *id)
 {
     struct name *n;
 
+    l->is_cut |= l->n == l->max;
     if (l->n == l->max || id->table.len > NFT_NAME_BYTES || id->name.len > NFT_NAME_BYTES)
         return;
     if (l->n % 16 == 0) {
@@ -226,6 +228,8 @@ void rn_visit_nft(struct rn_visit *v)
         return;
     }
     read_tables(&f);
+    if (f.tables.is_cut || f.sets.is_cut)
+        rn_visit_note(v, "forwarded ports (nf_tables)", RN_E_LIMIT, NULL);
     rn_nl_close(&f.nl);
     free(f.tables.names);
     free(f.sets.names);

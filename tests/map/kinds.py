@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 ROOT, RUNNEL = pathlib.Path(sys.argv[1]), sys.argv[2]
 
@@ -234,6 +235,22 @@ def undocumented(links):
             yield f"a {kind} has no {part}.{member}, though {line}"
 
 
+def betrayed():
+    """What a picture saved to be shared tells of WireGuard that it must not, or does not though it may."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "shared.dump"
+        drawn(["--save", str(path)])
+        saved = path.read_bytes()
+        again = subprocess.run([RUNNEL, "map", "--json", "--from", str(path)], capture_output=True, check=True).stdout
+    yield from (f"{what} is in the shared picture" for what, secret in
+                (("a key", bytes([1]) * 32), ("an endpoint", bytes([198, 51, 100, 9])), ("what is allowed", bytes([10, 9, 0, 0])))
+                if secret in saved)
+    peers = [peer for one in json.loads(again)["namespaces"][0]["links"] if one["kind"] == "wireguard"
+             for peer in one["attributes"]["peer_list"]]
+    if [peer["rx_bytes"] for peer in peers] != [peer["rx_bytes"] for peer in PEERS] or not peers[0]["endpoint"]:
+        yield f"of peers the shared picture keeps {peers}"
+
+
 def main():
     links = json.loads(drawn(["--json"]))["namespaces"][0]["links"]
     by_name = {one["name"]: one for one in links}
@@ -243,6 +260,7 @@ def main():
         name = message[36:32 + length - 1].decode()
         errors += differences(name, wanted, by_name.get(name, {}))
     errors += undocumented(links)
+    errors += betrayed()
     card = drawn(["show", "wg0"])
     errors += [f"show wg0 lacks {text}" for text in (key(1), "198.51.100.9:51821", "fd09::/64", "10 s ago") if text not in card]
     for form in (["-o", "tree"], ["-o", "svg"], ["-o", "dot"], ["--gostwire"]):

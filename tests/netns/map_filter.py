@@ -83,6 +83,20 @@ def filters_of_iptables_on_nf_tables_count_and_so_does_forwarding():
     assert "net.ipv4.ip_forward is 0" in stopped["why"] and not can_connect(client, "10.2.0.2", 80), stopped
 
 
+@rig.test
+def rules_beyond_what_is_read_are_not_taken_for_none():
+    rig.need("nft")
+    client, router, _ = build()
+    rules = rig.workdir() / "many.nft"
+    tables = [f"table ip t{i} {{\n chain c {{\n type filter hook forward priority 0;\n }}\n}}\n" for i in range(80)]
+    rules.write_text("".join(tables))
+    router.run(["nft", "-f", rules]).ok()
+
+    told = way(pid(client), "10.2.0.2:80")
+
+    assert told["why"] == "cannot tell: the rules of this network could not be read", told
+
+
 # ---- iptables, of both kinds ----
 
 REACHED, STOPPED, UNKNOWN = "reached", "dropped by", "cannot tell"
