@@ -331,6 +331,30 @@ static void test_linger_bounds_what_is_left_to_do_after_close(void **state)
     tcp_fixture_fini(&f);
 }
 
+static void test_new_connections_take_the_congestion_controller_of_their_stack(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *before;
+    struct rn_sock *after;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    assert_int_equal(rn_tcp_new(&before, f.stack), RN_OK);
+    assert_int_equal(rn_tcp_set_default_congestion(f.stack, "none such"), RN_E_NOT_FOUND);
+    assert_int_equal(rn_tcp_set_default_congestion(f.stack, "bbr"), RN_OK);
+    assert_int_equal(rn_tcp_new(&after, f.stack), RN_OK);
+    assert_string_equal(rn_tcp_congestion(before), "cubic");
+    assert_string_equal(rn_tcp_congestion(after), "bbr");
+    rn_sock_close(before);
+    rn_sock_close(after);
+
+    assert_int_equal(rn_tcp_set_default_congestion(f.stack, NULL), RN_OK);
+    assert_int_equal(rn_tcp_new(&after, f.stack), RN_OK);
+    assert_string_equal(rn_tcp_congestion(after), "cubic");
+    rn_sock_close(after);
+    tcp_fixture_fini(&f);
+}
+
 static void test_a_name_in_time_wait_is_taken_again_by_timestamps(void **state)
 {
     struct tcp_fixture f;
@@ -550,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_drained_is_told_when_asked_for),
         cmocka_unit_test(test_readable_waits_for_the_low_water_mark),
         cmocka_unit_test(test_linger_bounds_what_is_left_to_do_after_close),
+        cmocka_unit_test(test_new_connections_take_the_congestion_controller_of_their_stack),
         cmocka_unit_test(test_a_name_in_time_wait_is_taken_again_by_timestamps),
         cmocka_unit_test(test_every_option_reads_back_what_was_set_and_refuses_nonsense),
         cmocka_unit_test(test_inq_and_outq_count_what_waits),

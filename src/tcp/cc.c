@@ -132,6 +132,19 @@ int rn_tcp_set_congestion(struct rn_sock *sock, const char *name)
     return RN_OK;
 }
 
+int rn_tcp_set_default_congestion(struct rn_stack *stack, const char *name)
+{
+    struct rn_tcp_stack *tcp = rn_stack_l4_state(stack, RN_PROTO_TCP);
+    const struct rn_tcp_cc_ops *ops = rn_tcp_cc_find(name);
+
+    if (tcp == NULL)
+        return RN_E_NO_PROTO_OPTION;
+    if (ops == NULL)
+        return RN_E_NOT_FOUND;
+    tcp->congestion = ops;
+    return RN_OK;
+}
+
 const char *rn_tcp_congestion(const struct rn_sock *sock)
 {
     return rn_container_of(sock, const struct rn_tcp, sock)->cc.ops->name;

@@ -238,10 +238,11 @@ struct rn_tcp_stack {
     void *probe_arg;
     uint32_t n_orphans;
     uint32_t n_timewait;
-    uint32_t n_flights;       /* connections with data in their send buffers */
-    struct rn_list timewaits; /* timewait.c, oldest first */
-    struct rn_timer reclaim;  /* reclaim.c, while memory is full */
-    struct rn_timer retry;    /* reclaim.c, while somebody waits for a slab */
+    uint32_t n_flights;                     /* connections with data in their send buffers */
+    struct rn_list timewaits;               /* timewait.c, oldest first */
+    struct rn_timer reclaim;                /* reclaim.c, while memory is full */
+    struct rn_timer retry;                  /* reclaim.c, while somebody waits for a slab */
+    const struct rn_tcp_cc_ops *congestion; /* of new connections; NULL: the default */
     struct rn_tcp_fastopen_keys fastopen_keys;
     struct rn_tcp_fastopen_cache *fastopen_cache; /* owned; NULL until first needed */
 };

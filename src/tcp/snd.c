@@ -22,7 +22,9 @@
 
 void rn_tcp_snd_init(struct rn_tcp *conn)
 {
-    conn->cc.ops = rn_tcp_cc_find(NULL);
+    const struct rn_tcp_cc_ops *chosen = rn_tcp_stack_of(conn)->congestion;
+
+    conn->cc.ops = chosen != NULL ? chosen : rn_tcp_cc_find(NULL);
     conn->cc.ssthresh = UINT32_MAX;
     conn->snd.buf_max = SNDBUF_FIRST_BYTES;
 }
