@@ -11,6 +11,7 @@
 #include <runnel/loop.h>
 #include <runnel/nic.h>
 #include <runnel/route.h>
+#include <runnel/tcp.h>
 #include <runnel/tun.h>
 #include <runnel/udp.h>
 
@@ -109,6 +110,9 @@ static void serve(struct rn_stack *stack, struct rn_addr addr)
         at.port = services[i].port;
         must(rn_tcp_new(&sock, stack), "socket");
         must(rn_sock_bind(sock, &at), "bind");
+        /* Bulk that we send: what a lossy link takes, not what CUBIC thinks of each loss. */
+        if (services[i].fn == source)
+            must(rn_tcp_set_congestion(sock, "bbr"), "congestion controller");
         must(rn_sock_listen(sock, 4096), "listen");
         rn_sock_on_event(sock, on_connection, &services[i]);
     }
