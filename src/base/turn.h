@@ -8,7 +8,7 @@
  *     rn_turn_end(turn);                timers; events; TCP data and ACKs out; pipes and loopback; bounded rounds
  *     ... drain devices; sleep until rn_turn_deadline_ns(turn) ...
  *
- * Work is three lists of tasks. A round runs them in order; what a round schedules runs in the same round if its
+ * Work is four lists of tasks. A round runs them in order; what a round schedules runs in the same round if its
  * list is still to come, else in the next; after RN_TURN_ROUNDS_MAX rounds the rest waits for the next turn and
  * the deadline is "now".
  */
@@ -21,8 +21,9 @@
 #define RN_TURN_ROUNDS_MAX 32
 
 enum rn_phase {
-    RN_PHASE_EVENT,  /* fire readiness and other events: application code runs here and only here */
-    RN_PHASE_OUTPUT, /* connections emit data and ACKs */
+    RN_PHASE_EVENT, /* fire readiness and other events: application code runs here and in the next only */
+    RN_PHASE_CATCH_UP, /* what had happened before somebody listened: a connection is accepted, and has data */
+    RN_PHASE_OUTPUT,  /* connections emit data and ACKs */
     RN_PHASE_DELIVER, /* in-memory devices carry packets across; drivers flush */
     RN_PHASE_COUNT
 };

@@ -35,19 +35,21 @@ static void test_phases_run_in_order_whatever_the_order_of_scheduling(void **sta
     struct rn_test_turn t;
     char log[16] = "";
     struct job event = job_of(&t, 'e', log);
+    struct job catch_up = job_of(&t, 'c', log);
     struct job output = job_of(&t, 'o', log);
     struct job deliver = job_of(&t, 'd', log);
 
     (void)state;
     rn_test_turn_init(&t);
     rn_turn_schedule(&t.turn, RN_PHASE_DELIVER, &deliver.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_CATCH_UP, &catch_up.task);
     rn_turn_schedule(&t.turn, RN_PHASE_OUTPUT, &output.task);
     rn_turn_schedule(&t.turn, RN_PHASE_EVENT, &event.task);
     rn_turn_schedule(&t.turn, RN_PHASE_EVENT, &event.task);
 
     rn_test_turn_at(&t, 0);
 
-    assert_string_equal(log, "eod");
+    assert_string_equal(log, "ecod");
     rn_test_turn_fini(&t);
 }
 

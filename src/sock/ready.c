@@ -16,10 +16,21 @@ void rn_sock_ready_init(struct rn_sock *sock)
     sock->ready.run = fire;
 }
 
-void rn_sock_ready(struct rn_sock *sock, unsigned events)
+static void collect(struct rn_sock *sock, unsigned events, enum rn_phase phase)
 {
     if (sock->on_event == NULL || (sock->flags & RN_SOCK_ORPHAN) != 0)
         return;
     sock->events = (uint16_t)(sock->events | events);
-    rn_turn_schedule(sock->stack->turn, RN_PHASE_EVENT, &sock->ready);
+    rn_turn_schedule(sock->stack->turn, phase, &sock->ready);
+}
+
+void rn_sock_ready(struct rn_sock *sock, unsigned events)
+{
+    collect(sock, events, RN_PHASE_EVENT);
+}
+
+/* Who accepts a connection whose request came along answers it before its ACK leaves, and the ACK rides. */
+void rn_sock_catch_up(struct rn_sock *sock, unsigned events)
+{
+    collect(sock, events, RN_PHASE_CATCH_UP);
 }

@@ -192,7 +192,7 @@ void rn_sock_on_event(struct rn_sock *sock, rn_sock_event_fn *fn, void *arg)
     sock->event_arg = arg;
     sock->events = 0;
     if (events != 0)
-        rn_sock_ready(sock, events);
+        rn_sock_catch_up(sock, events);
 }
 
 /* Observers see; they do not act (base/turn.h). */

@@ -43,7 +43,7 @@ struct rn_sock {
     struct rn_stack *stack; /* borrows */
     rn_sock_event_fn *on_event;
     void *event_arg;
-    struct rn_task ready;       /* EVENT phase */
+    struct rn_task ready;       /* EVENT phase, or CATCH_UP */
     struct rn_demux_node demux; /* key.local is the local name, key.remote the peer */
     struct rn_port_claim
         *claim;      /* owned; NULL for accepted connections, which share their listener's port */
@@ -60,6 +60,8 @@ void rn_sock_init(struct rn_sock *sock, struct rn_stack *stack, const struct rn_
 void rn_sock_fini(struct rn_sock *sock);
 /* Collects @events; they fire in this turn's EVENT phase (or the next turn's). No-op for orphans. */
 void rn_sock_ready(struct rn_sock *sock, unsigned events);
+/* As rn_sock_ready, for events that came before there was a handler: they fire after all others, in the same round. */
+void rn_sock_catch_up(struct rn_sock *sock, unsigned events);
 /* Records @err as pending error and collects RN_ERROR. The first error wins. */
 void rn_sock_set_error(struct rn_sock *sock, int err);
 /* Common options; PROTO-specific ones answer NO_PROTO_OPTION here. */

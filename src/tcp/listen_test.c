@@ -50,6 +50,48 @@ static void test_accept_gives_the_connection_when_the_handshake_is_done(void **s
     tcp_fixture_fini(&f);
 }
 
+static void echo(struct rn_sock *sock, unsigned events, void *arg)
+{
+    uint8_t bytes[100];
+    int64_t n = rn_tcp_read(sock, bytes, sizeof(bytes));
+
+    (void)events;
+    (void)arg;
+    if (n > 0)
+        assert_int_equal(rn_tcp_write(sock, bytes, (size_t)n, 0), n);
+}
+
+static void accept_and_echo(struct rn_sock *server, unsigned events, void *arg)
+{
+    struct rn_sock **accepted = arg;
+
+    (void)events;
+    assert_int_equal(rn_sock_accept(server, accepted), 0);
+    rn_sock_on_event(*accepted, echo, NULL);
+}
+
+static void test_the_ack_of_a_request_that_came_along_rides_on_its_answer(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *server;
+    struct rn_sock *sock = NULL;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    server = fix_listen(&f, 8);
+    rn_sock_on_event(server, accept_and_echo, &sock);
+    fix_peer(&f, "S 0:0(0) win 65535 <mss 1460>");
+    fix_we(&f, "S. 0:0(0) ack 1");
+
+    fix_peer(&f, "P. 1:101(100) ack 1");
+
+    fix_we(&f, "P. 1:101(100) ack 101");
+    rn_sock_abort(sock);
+    rn_sock_close(server);
+    fix_ignore(&f);
+    tcp_fixture_fini(&f);
+}
+
 static void test_data_that_came_before_accept_is_kept(void **state)
 {
     struct tcp_fixture f;
@@ -583,6 +625,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_listener_answers_with_the_options_the_syn_had),
         cmocka_unit_test(test_accept_gives_the_connection_when_the_handshake_is_done),
+        cmocka_unit_test(test_the_ack_of_a_request_that_came_along_rides_on_its_answer),
         cmocka_unit_test(test_data_that_came_before_accept_is_kept),
         cmocka_unit_test(test_a_repeated_syn_gets_the_same_answer),
         cmocka_unit_test(test_rst_ends_a_half_open_connection_and_the_listener_goes_on),
