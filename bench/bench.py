@@ -29,6 +29,7 @@ import pairs  # noqa: E402
 import peers  # noqa: E402
 import results as tell  # noqa: E402
 import rig  # noqa: E402
+import verdicts  # noqa: E402
 
 BUSY = 0.15  # share of all cores in use by others, above which figures mean little
 ORDER_SEED = 1
@@ -229,6 +230,7 @@ def main():
         tell.print_case(key, rows)
     ratios = tell.ratio_rows(found)
     tell.print_ratios(ratios)
+    verdicts.print_verdicts(found)
     save(chosen, present, skipped, found, ratios, busy_share)
     return 1 if any("failed" in row for row in found) else 0
 

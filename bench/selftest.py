@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "netns"))
 import chart  # noqa: E402
 import measures  # noqa: E402
 import results  # noqa: E402
+import verdicts  # noqa: E402
 
 
 def row(peer, number, **figures):
@@ -55,6 +56,38 @@ def quartiles_are_values_that_were_measured():
     assert results.spread([5]) == (5, 5, 5)
 
 
+UP1 = verdicts.Asked("m1", "relay", "up1", 1500, "gbit_per_s", 2, "best")
+
+
+def judged(ours, theirs=1.0, asked=UP1):
+    return verdicts.verdict(asked, rows_of("runnel", ours) + rows_of("pasta", [theirs] * len(ours)))[1]
+
+
+def what_was_asked_holds_by_its_median_and_worse_quartile():
+    assert judged([2.0] * 7) == "holds"
+    assert judged([1.9, 1.9, 2, 2, 2, 3, 3]) == "holds"
+    assert judged([1.8, 1.8, 2, 2, 2, 3, 3]) == "falls short"
+    assert judged([1.9] * 7) == "falls short"
+
+
+def where_less_was_asked_the_upper_quartile_counts():
+    asked = UP1._replace(figure="cpu_s_per_gib", wanted=0.5)
+
+    assert judged([2.0] * 7, asked=asked) == "holds"
+    assert judged([1.5, 1.5, 2, 2, 2, 2, 2], asked=asked) == "falls short"
+
+
+def few_rounds_prove_nothing_and_a_failure_is_none():
+    assert judged([9.0] * 6) == "too few rounds"
+    assert verdicts.verdict(UP1, rows_of("runnel", [9.0] * 7) + [row("runnel", 8, failed="stalled")])[1] == "failed"
+
+
+def all_that_was_asked_is_measured():
+    known = {(case.measure, case.kind, case.name, case.mtu) for case in measures.all_cases()}
+
+    assert not [asked for asked in verdicts.ASKED if asked[:4] not in known]
+
+
 def every_case_compares_figures_with_a_unit():
     for case in measures.all_cases():
         assert case.figures and all(figure in measures.FIGURES for figure in case.figures), case.name
@@ -83,7 +116,9 @@ def the_picture_is_well_formed_and_names_every_peer():
 
 
 TESTS = [a_ratio_is_ours_over_the_best_peer_of_the_same_round, where_less_is_better_the_best_is_the_least,
-         quartiles_are_values_that_were_measured, every_case_compares_figures_with_a_unit, no_two_cases_have_one_name,
+         quartiles_are_values_that_were_measured, what_was_asked_holds_by_its_median_and_worse_quartile,
+         where_less_was_asked_the_upper_quartile_counts, few_rounds_prove_nothing_and_a_failure_is_none,
+         all_that_was_asked_is_measured, every_case_compares_figures_with_a_unit, no_two_cases_have_one_name,
          the_record_keeps_to_its_schema, the_picture_is_well_formed_and_names_every_peer]
 
 
