@@ -200,6 +200,13 @@ static uint32_t waiting(struct shm_device *shm)
     return 0;
 }
 
+/* What came between the look and the word that we sleep rang no bell: it rings for what may be left unread now. */
+static void stay_awake(struct shm_device *shm)
+{
+    store(&shm->in.shared->reader_sleeps, 0);
+    (void)eventfd_write(shm->wakes_us, 1);
+}
+
 /* Bytes that wait, after telling the other side that we sleep if there are none. */
 static uint32_t waiting_or_asleep(struct shm_device *shm)
 {
@@ -215,6 +222,8 @@ static uint32_t waiting_or_asleep(struct shm_device *shm)
         used = waiting(shm); /* what came before the end */
     if (used == 0 && !shm->dev.is_closed && load(&shm->in.shared->is_closed) != 0)
         cut_off(shm);
+    if (used != 0)
+        stay_awake(shm);
     return used;
 }
 

@@ -8,9 +8,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define PAIRS    20000u
+#define STALL_MS 5000
+
+struct pairs {
+    int fds[RN_SHM_FDS];
+    _Atomic uint32_t n_read;
+};
 
 struct rig {
     struct rn_test_turn t;
@@ -235,6 +244,59 @@ static void test_another_thread_returns_every_packet_in_order(void **state)
     rn_test_turn_fini(&t);
 }
 
+/* Pairs of packets, the next when this one was read. */
+static void *send_pairs(void *arg)
+{
+    struct rn_test_turn t;
+    struct rn_device *dev;
+    struct pairs *pairs = arg;
+
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_shm_from_fds(&dev, &t.turn, pairs->fds, &(struct rn_shm_opts){ 0 }), RN_OK);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        while (atomic_load(&pairs->n_read) < 2 * i)
+            continue;
+        for (uint32_t k = 0; k < 2; k++)
+            assert_int_equal(send_numbers(t.pool, dev, 2 * i + k, 1), 1);
+    }
+    while (atomic_load(&pairs->n_read) < 2 * PAIRS)
+        continue;
+    rn_device_free(dev);
+    rn_test_turn_fini(&t);
+    return NULL;
+}
+
+/* Who was about to sleep, found a packet after all and took only that must be woken for the second. */
+static void test_what_a_limit_left_unread_rings_again(void **state)
+{
+    struct pollfd wait = { .events = POLLIN };
+    struct pairs pairs = { 0 };
+    struct rn_test_turn t;
+    struct rn_device *dev;
+    pthread_t thread;
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_shm_new(&dev, &t.turn, &(struct rn_shm_opts){ 0 }), RN_OK);
+    take_fds(dev, pairs.fds);
+    assert_int_equal(pthread_create(&thread, NULL, send_pairs, &pairs), 0);
+    wait.fd = dev->ops->poll_fd(dev);
+
+    for (uint32_t n = 0; n < 2 * PAIRS;) {
+        struct rn_pktq q = { 0 };
+        int got = dev->ops->read_batch(dev, &q, 1);
+
+        rn_pktq_free_all(&q);
+        n += got > 0;
+        atomic_store(&pairs.n_read, n);
+        if (n < 2 * PAIRS)
+            assert_int_equal(poll(&wait, 1, STALL_MS), 1);
+    }
+
+    pthread_join(thread, NULL);
+    rn_device_free(dev);
+    rn_test_turn_fini(&t);
+}
+
 static void test_another_process_returns_every_packet_in_order(void **state)
 {
     struct rn_shm_opts opts = { .ring_bytes = 1 };
@@ -356,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_who_found_no_room_is_told_of_it),
         cmocka_unit_test(test_what_was_sent_before_the_end_is_read_and_then_the_end),
         cmocka_unit_test(test_another_thread_returns_every_packet_in_order),
+        cmocka_unit_test(test_what_a_limit_left_unread_rings_again),
         cmocka_unit_test(test_another_process_returns_every_packet_in_order),
         cmocka_unit_test(test_no_word_in_the_memory_can_do_harm),
         cmocka_unit_test(test_memory_that_could_be_taken_away_is_refused),
