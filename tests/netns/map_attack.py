@@ -588,9 +588,12 @@ def a_saved_picture_holds_no_name_and_no_address_of_the_machine():
     left, right = rig.Net("left"), rig.Net("right")
     rig.veth(left, "verysecret0", "10.77.66.55/24", right, "verysecret1", "10.77.66.56/24")
     dump = rig.workdir() / "redacted.dump"
-    whole = Map("--save", str(dump))
+    # A name of the machine that is long enough not to be there by chance: what stands for others is random.
+    named = ["unshare", "--uts", "sh", "-c", 'hostname verysecret-host && exec "$@"', "-"]
+    whole = Map(command=[*named, *rig.runnel("map", "--json", "--save", dump)])
     saved = dump.read_bytes()
-    for secret in (b"verysecret", bytes([10, 77, 66, 55]), b"10.77.66.55", socket.gethostname().encode()):
+    assert whole.doc["host"]["hostname"] == "verysecret-host"
+    for secret in (b"verysecret", bytes([10, 77, 66, 55]), b"10.77.66.55"):
         assert secret not in saved, secret
     again = Map("--from", str(dump))
     for net in (left, right):
