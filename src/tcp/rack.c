@@ -9,6 +9,7 @@
 #define MAX_ACK_DELAY_NS       (200 * RN_NS_PER_MS)
 #define PTO_NO_RTT_NS          RN_NS_PER_S
 #define PTO_SLACK_NS           (2 * RN_NS_PER_MS)
+#define RECOVERY_PROBE_SHARE   16 /* of a timeout: a probe in recovery comes no later */
 
 static bool sent_after(int64_t a_ns, rn_seq a_end, int64_t b_ns, rn_seq b_end)
 {
@@ -165,12 +166,28 @@ void rn_tcp_reorder_fired(struct rn_tcp *conn)
 
 /* --- tail loss probe (§7) ------------------------------------------------------------------------------------------- */
 
+static int64_t silence_ns(const struct rn_tcp *conn)
+{
+    return 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US + PTO_SLACK_NS;
+}
+
+/* §7.2 leaves silence in recovery to the timeout. Where the path is so short that its floor is ages, the ACK of the repair or
+ * the repair itself would cost hundreds of round trips: one probe is due then, too. */
+static bool is_probed_in_recovery(const struct rn_tcp *conn)
+{
+    return conn->cc.ca_state == RN_TCP_CA_RECOVERY && conn->rtt.srtt_us != 0 &&
+           rn_list_is_empty(&conn->flight->lost) &&
+           silence_ns(conn) * RECOVERY_PROBE_SHARE < rn_tcp_rto_ns(conn);
+}
+
 static bool may_probe(const struct rn_tcp *conn)
 {
     const struct rn_tcp_flight *flight = conn->flight;
 
-    return (conn->flags & RN_TCPF_SACK) != 0 && conn->cc.ca_state == RN_TCP_CA_OPEN &&
-           flight->sacked_bytes == 0 && !flight->tlp.is_out && flight->pipe != 0;
+    if ((conn->flags & RN_TCPF_SACK) == 0 || flight->tlp.is_out || flight->pipe == 0)
+        return false;
+    return (conn->cc.ca_state == RN_TCP_CA_OPEN && flight->sacked_bytes == 0) ||
+           is_probed_in_recovery(conn);
 }
 
 int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn)
@@ -182,7 +199,7 @@ int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn)
     if (!may_probe(conn))
         return 0;
     if (conn->rtt.srtt_us != 0) {
-        probe_ns = 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US + PTO_SLACK_NS;
+        probe_ns = silence_ns(conn);
         /* A lone segment may be answered by a delayed ACK. */
         if (flight->n_recs == 1 && rn_tcp_rec_first(flight)->segs == 1)
             probe_ns += MAX_ACK_DELAY_NS;
@@ -206,20 +223,41 @@ static bool resend_last(struct rn_tcp *conn)
     return rn_tcp_retransmit(conn, rec, rec->mss);
 }
 
-void rn_tcp_tlp_fired(struct rn_tcp *conn)
+/* The first hole: it was mended long since, or its repair was lost. Any progress is the answer. */
+static void probe_in_recovery(struct rn_tcp *conn)
 {
     struct rn_tcp_flight *flight = conn->flight;
-    bool is_new;
+    struct rn_tcp_rec *first = rn_tcp_rec_first(flight);
 
+    if (!rn_tcp_retransmit(conn, first, first->mss))
+        return;
+    flight->tlp.is_out = true;
+    flight->tlp.is_retransmit = false;
+    flight->tlp.end = rn_seq_add(conn->snd.una, 1);
+    conn->sock.stack->stats.tcp_tlp_probes++;
+}
+
+static void probe_the_tail(struct rn_tcp *conn)
+{
+    struct rn_tcp_flight *flight = conn->flight;
+    bool is_new = rn_tcp_send_probe_data(conn);
+
+    if (!is_new && !resend_last(conn))
+        return;
+    flight->tlp.is_out = true;
+    flight->tlp.is_retransmit = !is_new;
+    flight->tlp.end = conn->snd.nxt;
+    conn->sock.stack->stats.tcp_tlp_probes++;
+}
+
+void rn_tcp_tlp_fired(struct rn_tcp *conn)
+{
     if (!may_probe(conn))
         return;
-    is_new = rn_tcp_send_probe_data(conn);
-    if (is_new || resend_last(conn)) {
-        flight->tlp.is_out = true;
-        flight->tlp.is_retransmit = !is_new;
-        flight->tlp.end = conn->snd.nxt;
-        conn->sock.stack->stats.tcp_tlp_probes++;
-    }
+    if (conn->cc.ca_state == RN_TCP_CA_RECOVERY)
+        probe_in_recovery(conn);
+    else
+        probe_the_tail(conn);
     rn_tcp_timers_rto_restart(conn);
 }
 
