@@ -36,6 +36,7 @@ enum rn_device_cap {
     RN_DEV_TSO6 = 1 << 3,
     RN_DEV_USO = 1 << 4,
     RN_DEV_LOOPBACK = 1 << 5,
+    RN_DEV_TRAINS = 1 << 6, /* readers behind it get each datagram of an RN_GSO_UDP by itself */
 };
 
 enum rn_device_event {

@@ -15,6 +15,7 @@
 /* Largest super-packet behind the link header, and most datagrams in one: Linux's UDP_MAX_SEGMENTS. */
 #define TOTAL_MAX        65535u
 #define UDP_SEGMENTS_MAX 64u
+#define COPIED_MAX_BYTES 256u
 
 /* What is different in every packet of a flow is zero in .hdr, so that the same bytes mean: may be one super-packet. */
 struct shape {
@@ -211,6 +212,23 @@ static bool append_payload(struct rn_pkt *host, const struct rn_pkt *tail, size_
     return true;
 }
 
+/* Where so little is copied a reference would cost more, and a packet holds few of them. */
+static bool copy_payload(struct rn_pkt *host, const struct rn_pkt *tail, size_t skip)
+{
+    uint8_t bytes[COPIED_MAX_BYTES];
+    size_t len = tail->len - skip;
+
+    rn_pkt_copy_out(tail, skip, bytes, len);
+    return rn_pkt_append_copy(host, bytes, len);
+}
+
+static bool join_payload(struct rn_pkt *host, const struct rn_pkt *tail, const struct shape *s)
+{
+    if (!s->is_tcp && s->payload <= COPIED_MAX_BYTES)
+        return copy_payload(host, tail, s->hdr_len);
+    return append_payload(host, tail, s->hdr_len);
+}
+
 static bool has_room(const struct item *item, const struct shape *s)
 {
     uint32_t headers = (uint32_t)(s->hdr_len - s->l3_at);
@@ -252,7 +270,7 @@ static bool follow(struct item *item, struct rn_pkt *pkt, const struct shape *s)
 
     if (item->is_ended || s->payload > item->shape.payload || !has_room(item, s) ||
         !id_fits(item, item->shape.ip_id, s->ip_id, item->n, &rule) ||
-        !append_payload(item->pkt, pkt, s->hdr_len))
+        !join_payload(item->pkt, pkt, s))
         return false;
     count_in(item, s, rule);
     item->is_ended = s->is_push || s->payload < item->shape.payload;

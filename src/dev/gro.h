@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Merging in software, for devices that deliver wire packets: neighbouring segments of a TCP stream, and equal datagrams of a UDP
- * flow, become one super-packet that goes up the stack once. Payload is referred to, never copied. Only packets whose headers are
+ * flow, become one super-packet that goes up the stack once. Payload is referred to, but for tiny datagrams. Only packets whose headers are
  * the same but for lengths, checksums and positions are merged, and only with good checksums, so that dev/gso.c makes the
  * same packets of it again.
  */

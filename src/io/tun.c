@@ -22,7 +22,7 @@ static const struct {
     uint32_t caps;
 } ladder[] = {
     { TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_OFFLOAD_USO4 | TUN_OFFLOAD_USO6,
-      RN_DEV_RX_CSUM | RN_DEV_TX_CSUM | RN_DEV_TSO4 | RN_DEV_TSO6 | RN_DEV_USO },
+      RN_DEV_RX_CSUM | RN_DEV_TX_CSUM | RN_DEV_TSO4 | RN_DEV_TSO6 | RN_DEV_USO | RN_DEV_TRAINS },
     { TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
       RN_DEV_RX_CSUM | RN_DEV_TX_CSUM | RN_DEV_TSO4 | RN_DEV_TSO6 },
     { TUN_F_CSUM, RN_DEV_RX_CSUM | RN_DEV_TX_CSUM },
@@ -51,7 +51,7 @@ static struct unwanted unwanted_by(const struct rn_tun_opts *opts)
         no.offloads |= TUN_F_TSO_ECN;
     if (opts->without_uso) {
         no.offloads |= TUN_OFFLOAD_USO4 | TUN_OFFLOAD_USO6;
-        no.caps |= RN_DEV_USO;
+        no.caps |= RN_DEV_USO | RN_DEV_TRAINS;
     }
     return no;
 }

@@ -399,6 +399,49 @@ static void gate_fini(struct gate_rig *r)
     rn_test_host_fini(&r->h);
 }
 
+/* Sends 41 datagrams at once and returns how many packets came of them. */
+static uint64_t send_together(uint32_t more_caps)
+{
+    struct rn_test_net n;
+    struct rn_dgram_opts to = { .to = { .port = 53 } };
+    struct rn_sock *a;
+    struct rn_sock *b;
+    uint8_t bytes[64] = { 0 };
+    uint8_t got[64 * 41];
+    uint64_t n_packets;
+    size_t len = 0;
+    int64_t part;
+
+    rn_test_net_init(&n,
+                     &(struct rn_test_net_opts){ .protos = &rn_protos_all, .has_offload = true });
+    n.a.device->caps |= more_caps;
+    a = udp_on(n.a.stack, n.a.v4, 1000);
+    b = udp_on(n.b.stack, rn_addr_none(), 53);
+    to.to.addr = n.b.v4;
+    for (uint8_t i = 0; i <= 40; i++) {
+        bytes[0] = i;
+        assert_true(rn_dgram_send(a, (struct rn_slice){ bytes, i == 40 ? 10 : 64 }, &to) > 0);
+    }
+    rn_test_net_run(&n, RN_NS_PER_MS);
+    while ((part = rn_dgram_recv(b, got + len, sizeof(got) - len, NULL)) > 0)
+        len += (size_t)part;
+    assert_int_equal(len, 40 * 64 + 10);
+    for (size_t i = 0; i <= 40; i++)
+        assert_int_equal(got[64 * i], i);
+    n_packets = n.b.stack->stats.ip_in_received;
+    (void)rn_sock_close(a);
+    (void)rn_sock_close(b);
+    rn_test_net_fini(&n);
+    return n_packets;
+}
+
+static void test_datagrams_leave_as_a_train_where_each_is_read_by_itself(void **state)
+{
+    (void)state;
+    assert_int_equal(send_together(RN_DEV_TRAINS), 1);
+    assert_int_equal(send_together(0), 41);
+}
+
 static void test_forwarder_accepts_and_answers_in_the_name_asked_for(void **state)
 {
     struct gate_rig r;
@@ -521,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_two_sockets_cannot_have_one_name_unless_both_share),
         cmocka_unit_test(test_address_that_is_not_ours_cannot_be_bound),
         cmocka_unit_test(test_readable_is_told_once_per_turn),
+        cmocka_unit_test(test_datagrams_leave_as_a_train_where_each_is_read_by_itself),
         cmocka_unit_test(test_forwarder_accepts_and_answers_in_the_name_asked_for),
         cmocka_unit_test(test_forwarder_that_ignores_is_silent),
         cmocka_unit_test(test_unanswered_request_becomes_port_unreachable_from_there),

@@ -3,6 +3,7 @@
 #include "dev/gro.h"
 #include "dev/gso.h"
 #include "stack/stack.h"
+#include "wire/udp.h"
 
 #include <runnel/err.h>
 
@@ -89,6 +90,25 @@ int rn_pump_read(struct rn_pump *pump)
     return (int)n_pkts;
 }
 
+static bool is_datagram(const struct rn_pkt *pkt)
+{
+    return pkt->csum == RN_CSUM_PARTIAL && pkt->csum_offset == RN_UDP_CHECKSUM_AT &&
+           pkt->gso == RN_GSO_NONE;
+}
+
+/* Datagrams that were sent one by one go as a train where each is read by itself all the same: every packet costs a call. */
+static void couple(const struct rn_pump *pump, struct rn_pktq *taken)
+{
+    unsigned n = 0;
+
+    if ((pump->device->caps & RN_DEV_TRAINS) == 0)
+        return;
+    for (const struct rn_pkt *pkt = taken->first; pkt != NULL; pkt = pkt->next)
+        n += is_datagram(pkt);
+    if (n > 1)
+        rn_gro_merge(taken, pump->device->link_type, RN_GRO_UDP);
+}
+
 /* What the device cannot do is done here, once: segments cut, checksums completed. */
 static void refill(struct rn_pump *pump)
 {
@@ -98,6 +118,7 @@ static void refill(struct rn_pump *pump)
     if (!rn_pktq_is_empty(&pump->held))
         return;
     (void)rn_nic_take_output(pump->nic, &taken, WRITE_BATCH_PKTS);
+    couple(pump, &taken);
     while ((pkt = rn_pktq_pop(&taken)) != NULL)
         (void)rn_gso_conform(pump->device, pkt, &pump->held); /* what fails is dropped there */
 }

@@ -289,7 +289,7 @@ static void test_offloads_can_be_left_out_one_by_one(void **state)
     } cases[] = {
         { { .without_tso4 = true }, RN_DEV_TSO4 },
         { { .without_tso6 = true }, RN_DEV_TSO6 },
-        { { .without_uso = true }, RN_DEV_USO },
+        { { .without_uso = true }, RN_DEV_USO | RN_DEV_TRAINS },
         { { .without_tso4 = true, .without_tso6 = true }, RN_DEV_TSO4 | RN_DEV_TSO6 },
         { { .without_tso_ecn = true }, 0 },
         { { .without_offloads = true }, ~0u },

@@ -119,7 +119,7 @@ def an_xdp_socket_resolves_addresses_and_answers_pings():
 @rig.test
 def a_tun_has_every_offload_of_this_kernel():
     _, probe = with_tun("tun")
-    assert "caps 1f" in probe.log.read_text(), probe.log.read_text()
+    assert "caps 5f" in probe.log.read_text(), probe.log.read_text()
 
 
 FLOOD = """
