@@ -1,11 +1,11 @@
 #include "io/fd_device.h"
+#include "io/unix_socket.h"
 #include <runnel/err.h>
 #include <runnel/unix.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* QEMU's NET_BUFSIZE; a frame of 64 KiB and its headers. */
@@ -261,44 +261,10 @@ int rn_unix_stream_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
-static int address_of(const char *path, struct sockaddr_un *ret)
-{
-    size_t len = strlen(path);
-
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (len >= sizeof(ret->sun_path))
-        return RN_E_BAD_OPTION;
-    memcpy(ret->sun_path, path, len + 1);
-    return RN_OK;
-}
-
-/* A socket of @type, bound to @local unless NULL and connected to @remote. */
-static int connected(int type, const char *local, const char *remote)
-{
-    struct sockaddr_un at = { 0 };
-    struct sockaddr_un to;
-    int err = address_of(remote, &to);
-    int fd;
-
-    if (err >= 0 && local != NULL)
-        err = address_of(local, &at);
-    if (err < 0)
-        return err;
-    fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return rn_err_from_errno(errno);
-    if ((local == NULL || bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0) &&
-        connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-        return fd;
-    err = rn_err_from_errno(errno);
-    close(fd);
-    return err;
-}
-
 int rn_unix_stream_open(struct rn_device **ret, struct rn_turn *turn, const char *path,
                         const struct rn_unix_opts *opts)
 {
-    int fd = connected(SOCK_STREAM, NULL, path);
+    int fd = rn_unix_connect(SOCK_STREAM, NULL, path);
     int err;
 
     if (fd < 0)
@@ -325,7 +291,7 @@ int rn_unix_dgram_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
 int rn_unix_dgram_open(struct rn_device **ret, struct rn_turn *turn, const char *local,
                        const char *remote, const struct rn_unix_opts *opts)
 {
-    int fd = connected(SOCK_DGRAM, local, remote);
+    int fd = rn_unix_connect(SOCK_DGRAM, local, remote);
     int err;
 
     if (fd < 0)

@@ -1,4 +1,5 @@
 #include "io/fd_device.h"
+#include "io/unix_socket.h"
 #include "io/vhost_net.h"
 #include <runnel/err.h>
 #include <runnel/vhost.h>
@@ -7,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Messages acted on in one go; a front-end needs some twenty to start. */
@@ -380,33 +380,15 @@ int rn_vhost_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
     return RN_OK;
 }
 
-static int address_of(const char *path, struct sockaddr_un *ret)
-{
-    size_t len = strlen(path);
-
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (len >= sizeof(ret->sun_path))
-        return RN_E_BAD_OPTION;
-    memcpy(ret->sun_path, path, len + 1);
-    return RN_OK;
-}
-
 int rn_vhost_open(struct rn_device **ret, struct rn_turn *turn, const char *path,
                   const struct rn_vhost_opts *opts)
 {
-    struct sockaddr_un to;
-    int err = address_of(path, &to);
-    int fd;
+    int fd = rn_unix_connect(SOCK_STREAM, NULL, path);
+    int err;
 
-    if (err < 0)
-        return err;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return rn_err_from_errno(errno);
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-        err = rn_err_from_errno(errno);
-    else
-        err = rn_vhost_from_fd(ret, turn, fd, opts);
+        return fd;
+    err = rn_vhost_from_fd(ret, turn, fd, opts);
     if (err < 0)
         close(fd);
     return err;
@@ -441,7 +423,7 @@ int rn_vhost_listen(struct rn_device **ret, struct rn_turn *turn, const char *pa
 
     if (err < 0)
         return err;
-    err = address_of(path, &self->path);
+    err = rn_unix_address(path, &self->path);
     if (err >= 0)
         err = listen_there(self);
     if (err < 0) {

@@ -144,6 +144,7 @@ static void test_datagrams_of_one_inner_port_meet_at_one_worker(void **state)
 
     (void)state;
     rig_init(&rig);
+    assert_int_equal(rn_workers_count(rig.workers), N);
     owner = rn_workers_owner(rig.workers, &inner);
 
     for (unsigned queue = 0; queue < N; queue++) {
