@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { SYNS_MAX = 16, WIRE_MAX = 66000 };
+enum { SYNS_MAX = 8, WIRE_MAX = 66000 };
 
 /* What one side of a connection has said and heard. Sequence numbers are of the wire. */
 struct half {
@@ -21,7 +21,8 @@ struct half {
     bool has_ts;
     bool is_passive;
     uint8_t wscale; /* offered in its SYN; 0 none */
-    uint8_t n_syns;
+    uint16_t n_syns;
+    uint16_t n_heard_syns; /* with .heard_iss: each may be answered by a SYN of ours */
     uint32_t iss;
     uint32_t end;           /* after the highest sequence number sent */
     uint32_t fin;           /* sequence number of the FIN */
@@ -168,6 +169,7 @@ static const char *on_syn(struct talk *talk, struct half *me, const struct seen 
                               .iss = s->seq,
                               .end = s->seq + 1,
                               .heard_iss = me->heard_iss,
+                              .n_heard_syns = me->n_heard_syns,
                               .heard_end = me->heard_iss + 1 + me->heard_syn_len,
                               .heard_syn_len = me->heard_syn_len,
                               .heard_syn_wnd = me->heard_syn_wnd,
@@ -182,7 +184,7 @@ static const char *on_syn(struct talk *talk, struct half *me, const struct seen 
     if (is_passive)
         talk->is_scaled = s->opts.has_wscale;
     me->n_syns++;
-    return me->n_syns > SYNS_MAX ? "SYN without end" : NULL;
+    return me->n_syns > SYNS_MAX + me->n_heard_syns ? "SYN without end" : NULL;
 }
 
 static const char *check_ack(struct talk *talk, struct half *me, const struct seen *s)
@@ -321,6 +323,7 @@ void sim_monitor_arrived(struct sim_monitor *m, unsigned side, const struct rn_p
         /* A SYN sent again goes without the data of the first. */
         me->heard_syn_len =
             me->heard_iss == s.seq && me->heard_syn_len > s.len ? me->heard_syn_len : s.len;
+        me->n_heard_syns = me->heard_iss == s.seq ? me->n_heard_syns + 1 : 1;
         me->heard_iss = s.seq;
         me->heard_syn_wnd = s.tcp.window;
         if (me->is_known && me->has_heard)
