@@ -319,8 +319,16 @@ def _logs_of(folder):
     return "".join(parts)
 
 
+def _hear_signals():
+    """nohup(1), and a shell that starts us with &, have us ignore signals, and so would all that the tests start."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def main(stays_in_pids=False):
     """Call this last in a script. Arguments choose tests by name; none means all."""
+    _hear_signals()
     refused = enter(stays_in_pids)
     if refused:
         print(f"1..0 # SKIP namespaces are refused here ({refused})")
