@@ -4,7 +4,8 @@
  * stack (bench/peers/), which offers the same ports.
  *
  * A client prints "begin" when its warm-up is over and one line of JSON when its time is, so that whoever started it can read
- * the peer's processor time at both moments.
+ * the peer's processor time at both moments. With it goes what the client itself needed, since a client whose core is full
+ * measures itself: all of it is one thread.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -45,6 +46,12 @@ int64_t load_now_ns(void);
 
 /* Ends the program with what perror says, unless @result is >= 0; returns @result. */
 int load_must(int result, const char *what);
+
+/* Says "begin"; what the client needs is counted from here. */
+void load_say_begin(void);
+
+/* Prints ,"client_cpu_s":..,"client_wait_s":..: since load_say_begin(), running and ready to run without a core. */
+void load_print_cost(void);
 
 /* As many descriptors as we may have. */
 void load_raise_limits(void);

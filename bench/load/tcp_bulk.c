@@ -81,7 +81,9 @@ static void report(const struct load_opts *opts, bool is_up, double seconds)
                (unsigned long long)(arrived(&streams[i], is_up) - streams[i].at_begin));
         n_broken += streams[i].is_broken;
     }
-    printf("],\"broken\":%u}\n", n_broken);
+    printf("],\"broken\":%u", n_broken);
+    load_print_cost();
+    printf("}\n");
 }
 
 void load_bulk(const struct load_opts *opts, bool is_up)
@@ -98,7 +100,7 @@ void load_bulk(const struct load_opts *opts, bool is_up)
     run_until(epoll, load_now_ns() + (int64_t)(opts->warm_up_s * NS_PER_S), is_up);
     for (unsigned i = 0; i < opts->streams; i++)
         streams[i].at_begin = arrived(&streams[i], is_up);
-    printf("begin\n");
+    load_say_begin();
     begin_ns = load_now_ns();
     end_ns = begin_ns + (int64_t)(opts->seconds * NS_PER_S);
     run_until(epoll, end_ns, is_up);

@@ -34,6 +34,7 @@ static struct samples make_samples(void)
 static void report(struct samples *samples, double seconds, unsigned n_errors)
 {
     printf("{\"seconds\":%.6f,\"operations\":%zu,\"errors\":%u", seconds, samples->n, n_errors);
+    load_print_cost();
     load_print_percentiles(samples->ns, samples->n);
     printf("}\n");
 }
@@ -60,7 +61,7 @@ void load_round_trips(const struct load_opts *opts)
             add_sample(&samples, now_ns - then_ns);
         } else if (now_ns >= begin_ns) {
             has_begun = true;
-            printf("begin\n");
+            load_say_begin();
             begin_ns = now_ns = load_now_ns();
         }
     }
@@ -165,7 +166,7 @@ void load_connections(const struct load_opts *opts)
     call_until(&caller, load_now_ns() + (int64_t)(opts->warm_up_s * NS_PER_S));
     caller.samples.n = 0;
     caller.n_errors = 0;
-    printf("begin\n");
+    load_say_begin();
     begin_ns = load_now_ns();
     call_until(&caller, begin_ns + (int64_t)(opts->seconds * NS_PER_S));
     report(&caller.samples, (double)(load_now_ns() - begin_ns) / NS_PER_S, caller.n_errors);

@@ -94,7 +94,7 @@ void load_udp_echo(const struct load_opts *opts)
         if (!has_begun && then_ns >= begin_ns) {
             has_begun = true;
             n_sent = n_back = n_batches = 0;
-            printf("begin\n");
+            load_say_begin();
             begin_ns = then_ns = load_now_ns();
         }
         send_batch(fd, number);
@@ -107,6 +107,7 @@ void load_udp_echo(const struct load_opts *opts)
     printf("{\"seconds\":%.6f,\"operations\":%llu,\"sent\":%llu",
            (double)(now_ns - begin_ns) / NS_PER_S, (unsigned long long)n_back,
            (unsigned long long)n_sent);
+    load_print_cost();
     load_print_percentiles(ns, n_batches);
     printf("}\n");
 }
@@ -139,11 +140,13 @@ void load_udp_blast(const struct load_opts *opts)
         if (!has_begun && load_now_ns() >= begin_ns) {
             has_begun = true;
             n_sent = 0;
-            printf("begin\n");
+            load_say_begin();
             begin_ns = load_now_ns();
         }
         n_sent += blast_once(fd, opts, super, super_bytes);
     }
-    printf("{\"seconds\":%.6f,\"sent\":%llu}\n", (double)(load_now_ns() - begin_ns) / NS_PER_S,
+    printf("{\"seconds\":%.6f,\"sent\":%llu", (double)(load_now_ns() - begin_ns) / NS_PER_S,
            (unsigned long long)n_sent);
+    load_print_cost();
+    printf("}\n");
 }
