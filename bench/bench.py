@@ -2,17 +2,16 @@
 """Measures runnel beside its peers and beside the limits, in networks made for the purpose. See bench/README.md.
 
 usage: bench.py [--build DIR] [--only m1,m3] [--cases up1,rr] [--peers A,B] [--mtu N,N] [--rounds N] [--seconds S]
-                [--json FILE] [--chart FILE] [--busy-ok] [--list]
+                [--fair-seconds S] [--json FILE] [--chart FILE] [--busy-ok] [--list]
 
 Peers take turns in every round, in random order, so that a noisy minute of the machine hits all of them. Figures are
-medians over the rounds, with quartiles; nothing is thrown away.
+medians over the rounds, with quartiles; nothing is thrown away. The record is kept as it grows: a run that is cut off has
+all that it measured, and bench/report.py tells of it.
 """
 import argparse
-import json
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import time
 import types
@@ -27,13 +26,12 @@ import measures  # noqa: E402
 import networks  # noqa: E402
 import pairs  # noqa: E402
 import peers  # noqa: E402
-import results as tell  # noqa: E402
+import report  # noqa: E402
 import rig  # noqa: E402
-import verdicts  # noqa: E402
 
 BUSY = 0.15  # share of all cores in use by others, above which figures mean little
 ORDER_SEED = 1
-FAILURES = (AssertionError, ValueError, KeyError, OSError, subprocess.SubprocessError, networks.Stalled)
+START_SECONDS = 2.5  # about what a peer takes to start and its networks to be made and gone; for the estimate
 SCHEMA = "runnel.bench/1"  # bench/bench.schema.json
 
 
@@ -47,6 +45,8 @@ def parse_arguments():
     options.add_argument("--peers", default="", help="by name; all who are here if not said")
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    options.add_argument("--fair-seconds", type=float, default=measures.FAIR_SECONDS,
+                         help="of one that looks how fairly streams share")
     options.add_argument("--json", default="", help="where every single figure goes (bench.json of the build)")
     options.add_argument("--chart", default="", help="where the picture goes (bench.svg of the build)")
     options.add_argument("--busy-ok", action="store_true", help="measure although others use this machine")
@@ -141,24 +141,36 @@ def sessions_of(cases, present):
     return sessions
 
 
-def measure_session(session, tools, seconds):
-    """Yields (case, figures or {"failed": reason})."""
+def seconds_of(case, chosen):
+    return chosen.fair_seconds if case.is_about_fairness else chosen.seconds
+
+
+def tell_estimate(chosen, sessions):
+    once = sum(START_SECONDS + sum(case.estimate(seconds_of(case, chosen)) for case in cases) for *_, cases in sessions)
+    minutes = chosen.rounds * once / 60
+    print(f"{sum(len(cases) for *_, cases in sessions)} measurements in each of {chosen.rounds} rounds: about "
+          + (f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes" if minutes > 1 else "a minute"), flush=True)
+
+
+def measure_session(session, tools, chosen):
+    """Yields (case, figures or {"failed": reason}). Whatever goes wrong with one peer is its failure, and the run goes on."""
     peer, kind, mtu, cases = session
     with rig.scratch():
         try:
             bench = peer.start(kind, mtu, tools)
             rig.wait_until(lambda: rig.run(bench.inside(["ip", "-4", "route", "get", bench.address])).status == 0,
                            "the client has a route") if bench.address else None
-        except FAILURES as failure:
+        except Exception as failure:
             yield from ((case, {"failed": _first_line(failure)}) for case in cases)
             return
         for case in cases:
             try:
-                yield case, case.run(bench, tools, seconds)
-            except rig.Skip:
-                continue  # said once, in choose_peers or by the case
-            except FAILURES as failure:
-                yield case, {"failed": _first_line(failure)}
+                figures = case.run(bench, tools, seconds_of(case, chosen))
+            except rig.Skip as reason:
+                figures = {"skipped": str(reason)}
+            except Exception as failure:
+                figures = {"failed": _first_line(failure)}
+            yield case, figures
 
 
 def _first_line(failure):
@@ -166,31 +178,40 @@ def _first_line(failure):
 
 
 def run_rounds(chosen, sessions, tools, numbers):
-    """Every figure of every round, as a flat list."""
+    """Yields the row of every measurement of every round."""
     order = random.Random(ORDER_SEED)
-    found = []
     for number in range(1, chosen.rounds + 1):
         order.shuffle(sessions)
         for done, session in enumerate(sessions):
             peer, kind, mtu, cases = session
             print(f"\rround {number} of {chosen.rounds}, {done + 1} of {len(sessions)}: {peer.name}, {kind}, MTU {mtu}"
                   f"{' ' * 20}", end="", file=sys.stderr)
-            for case, figures in measure_session(session, tools, chosen.seconds):
-                found.append({"measure": case.measure, "kind": kind, "case": case.name, "mtu": mtu, "peer": peer.name,
-                              "round": number, "number": numbers[case], "figures": list(case.figures), **figures})
+            for case, figures in measure_session(session, tools, chosen):
+                yield {"measure": case.measure, "kind": kind, "case": case.name, "mtu": mtu, "peer": peer.name,
+                       "round": number, "number": numbers[case], "figures": list(case.figures), **figures}
     print(file=sys.stderr)
-    return found
 
 
-def save(chosen, present, skipped, found, ratios, busy_share):
-    versions = {peer.name: peer.version() for peer in present if peer.version()}
-    rows = [{name: value for name, value in row.items() if name != "number"} for row in found]
-    record = {"schema": SCHEMA, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": {**machine.describe(), "busy_share": round(busy_share, 2)},
-              "congestion": networks.congestion(), "rounds": chosen.rounds, "seconds": chosen.seconds,
-              "versions": versions, "skipped": skipped, "ratios": ratios, "results": rows}
-    pathlib.Path(chosen.json).write_text(json.dumps(record, indent=1) + "\n")
-    pathlib.Path(chosen.chart).write_text(chart.draw(record))
-    print(f"\nevery figure: {chosen.json}\nthe picture:  {chosen.chart}")
+def empty_record(chosen, present, skipped, busy_share):
+    return {"schema": SCHEMA, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "machine": {**machine.describe(), "busy_share": round(busy_share, 2)},
+            "congestion": networks.congestion(), "rounds": chosen.rounds, "seconds": chosen.seconds,
+            "versions": {peer.name: peer.version() for peer in present if peer.version()}, "skipped": skipped,
+            "ratios": [], "verdicts": [], "results": []}
+
+
+def measure_all(chosen, record, sessions, numbers):
+    """Fills the record, and keeps it after every measurement. An interruption ends the measuring, not the telling."""
+    try:
+        for row in run_rounds(chosen, sessions, tools_of(chosen.build), numbers):
+            if "skipped" in row:
+                skip = {"peer": row["peer"], "kinds": [row["kind"]], "reason": f"{row['case']}: {row['skipped']}"}
+                record["skipped"] += [skip] if skip not in record["skipped"] else []
+                continue
+            record["results"].append(row)
+            report.save(record, chosen.json)
+    except KeyboardInterrupt:
+        print("\nbench: interrupted; this is what was measured", file=sys.stderr)
 
 
 def print_choice(cases, present, skipped):
@@ -224,15 +245,15 @@ def main():
         return 0
     print_skipped(skipped)
     sessions = sessions_of(cases, present)
-    busy_share = machine.busy_share()
-    found = run_rounds(chosen, sessions, tools_of(chosen.build), {case: number for number, case in enumerate(cases)})
-    for key, rows in tell.cases_of(found).items():
-        tell.print_case(key, rows)
-    ratios = tell.ratio_rows(found)
-    tell.print_ratios(ratios)
-    verdicts.print_verdicts(found)
-    save(chosen, present, skipped, found, ratios, busy_share)
-    return 1 if any("failed" in row for row in found) else 0
+    tell_estimate(chosen, sessions)
+    record = empty_record(chosen, present, skipped, machine.busy_share())
+    measure_all(chosen, record, sessions, {case: number for number, case in enumerate(cases)})
+    report.conclude(record)
+    print_skipped(record["skipped"])
+    report.save(record, chosen.json)
+    pathlib.Path(chosen.chart).write_text(chart.draw(record))
+    print(f"\nevery figure: {chosen.json}\nthe picture:  {chosen.chart}")
+    return 1 if any("failed" in row for row in record["results"]) else 0
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def behind(bench, tools, mtu, impairment):
     rules = f"add table ip bench; add chain ip bench out {{ type nat hook postrouting priority 100; }}; " \
             f"add rule ip bench out ip saddr {LINK}.0/24 masquerade"
     rig.run(bench.inside(["nft", rules])).ok()
-    return Bench(client.inside, bench.address, bench.pids, bench.counts)
+    return Bench(client.inside, bench.address, bench.pids, bench.server)
 
 
 def _holder_of(bench):

@@ -33,16 +33,18 @@ def memory_kib(pids):
     return total
 
 
+def core_seconds():
+    """(all, idle) of all cores together, since the machine began."""
+    fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]  # then guests: again
+    return sum(fields) / TICKS, (fields[3] + fields[4]) / TICKS
+
+
 def busy_share(seconds=1.0):
     """How much of all cores was in use during the next second, 0..1."""
-    def sample():
-        fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-        return sum(fields), fields[3] + fields[4]
-
-    total, idle = sample()
+    total, idle = core_seconds()
     time.sleep(seconds)
-    total_after, idle_after = sample()
-    return 1 - (idle_after - idle) / max(1, total_after - total)
+    total_after, idle_after = core_seconds()
+    return 1 - (idle_after - idle) / max(1 / TICKS, total_after - total)
 
 
 def raise_limits():

@@ -18,6 +18,9 @@ BIG_MTU, WIRE_MTU = 65520, 1500
 ECHO_BYTES, BULK_BYTES = 64, 1400
 SETTLE_SECONDS = 1.0
 KEEPALIVE_SECONDS = 5
+OPENED_PER_SECOND = 10000  # idle connections; for the estimate
+FAIR_SECONDS = 10  # streams that share are watched for so long: what was asked
+FLOOR_STREAMS = 16  # FLOWS_MAX of peers/floor.c
 NO_MEMORY = {"kernel": "has no process", "floor": "has no stack"}
 M7_FLOWS = (1, 10, 100, 1000)
 M7_LOSSES = ("0.1%", "1%", "2%")
@@ -47,7 +50,12 @@ class Case:
         self.measure, self.kind, self.name, self.mtu, self.figures = measure, kind, name, mtu, figures
         self.key = (kind, mtu, f"{measure} {name}" if alone else "")
         self.needs_descriptors = 0  # of one process
+        self.is_about_fairness = False  # then it takes its own time
         self.skips = skips or {}
+
+    def estimate(self, seconds):
+        """About how long it takes, its peer's start not counted."""
+        return seconds + networks.WARM_UP_SECONDS
 
     def run(self, bench, tools, seconds):
         raise NotImplementedError
@@ -70,10 +78,10 @@ class Bulk(Case):
 
     def __init__(self, measure, kind, streams, direction, mtu, loss=None):
         name = f"{direction}{streams}" + (f" loss {loss}" if loss else "")
-        # A floor carries one connection at a time.
-        skips = {"floor": "carries one stream, without loss"} if streams > 1 or loss else {}
+        skips = {"floor": f"carries {FLOOR_STREAMS} streams, without loss"} if streams > FLOOR_STREAMS or loss else {}
         super().__init__(measure, kind, name, mtu, ("gbit_per_s", "cpu_s_per_gib"), alone=bool(loss), skips=skips)
         self.streams, self.direction, self.loss = streams, direction, loss
+        self.is_about_fairness = measure == "m2" and streams > 1
 
     def run(self, bench, tools, seconds):
         if self.loss:
@@ -85,7 +93,9 @@ class Bulk(Case):
 
 
 def _costs(said):
-    return {name: said[name] for name in ("cpu_user_s", "cpu_system_s", "rss_kib")}
+    """What was spent: by the peer, by the load's two ends, by the whole machine."""
+    return {name: said[name] for name in ("seconds", "cpu_user_s", "cpu_system_s", "rss_kib", "client_busy", "client_waiting",
+                                          "server_busy", "idle_share")}
 
 
 class Small(Case):
@@ -127,6 +137,9 @@ class Rest(Case):
     def __init__(self, kind):
         super().__init__("m5", kind, "at rest", BIG_MTU, ("rss_mib",), alone=True, skips=NO_MEMORY)
 
+    def estimate(self, seconds):
+        return SETTLE_SECONDS
+
     def run(self, bench, tools, seconds):
         time.sleep(SETTLE_SECONDS)
         return {"rss_mib": bench.memory_kib() / 1024, "processes": len(bench.pids())}
@@ -141,6 +154,9 @@ class Idle(Case):
         super().__init__("m5", kind, name, BIG_MTU, (figure,), alone=True, skips=NO_MEMORY)
         self.connections, self.has_keepalive = connections, has_keepalive
         self.needs_descriptors = connections + 100
+
+    def estimate(self, seconds):
+        return self.connections / OPENED_PER_SECOND + SETTLE_SECONDS + (KEEPALIVE_SECONDS if self.has_keepalive else 0)
 
     def run(self, bench, tools, seconds):
         options = ["--streams", self.connections, *(["--keepalive"] if self.has_keepalive else [])]

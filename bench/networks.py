@@ -16,6 +16,7 @@ import rig
 SERVER = "198.51.100.2"
 STACK = "10.7.1.1"
 CLIENTS = [f"10.7.0.{number}" for number in range(1, 5)]
+WARM_UP_SECONDS = 0.5
 PATIENCE_SECONDS = 20  # beyond what a load was told to take
 SYSCTLS = (
     "net.ipv4.tcp_congestion_control=cubic",
@@ -38,7 +39,7 @@ def tune(inside):
 
 
 def make_hosts():
-    """`host` and `server` of the drawing; load_server runs in the latter. Returns (host, server, file of its counts)."""
+    """`host` and `server` of the drawing."""
     host, server = rig.Net("host"), rig.Net("server")
     rig.veth(host, "h0", "198.51.100.1/24", server, "s0", f"{SERVER}/24")
     host.ip("route add default via 198.51.100.254")
@@ -56,26 +57,27 @@ def congestion():
         return net.run("sysctl -n net.ipv4.tcp_congestion_control").out.strip()
 
 
-def start_server(net, program):
-    """load_server in @net; returns the file in which it counts datagrams."""
-    counts = rig.workdir() / "counts"
-    process = net.start([program, counts])
-    rig.wait_until(lambda: "ready" in process.log.read_text(), "load_server is ready")
-    return counts
+class Server:
+    """A load_server in @net."""
 
+    def __init__(self, net, program):
+        self._counts = rig.workdir() / "counts"
+        process = net.start([program, self._counts])
+        self.pid = process.pid
+        rig.wait_until(lambda: "ready" in process.log.read_text(), "load_server is ready")
 
-def read_counts(path):
-    """(datagrams, bytes) that the UDP sink received."""
-    raw = pathlib.Path(path).read_bytes()
-    return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")
+    def received(self):
+        """(datagrams, bytes) that its UDP sink received."""
+        raw = pathlib.Path(self._counts).read_bytes()
+        return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")
 
 
 class Bench:
     """A peer that serves a client. .inside(command) runs in the client's network, .address is what the client loads,
-    .pids() are the processes that do the peer's work, .counts the file of the UDP sink or None."""
+    .pids() are the processes that do the peer's work, .server the Server behind it, or None where the peer serves itself."""
 
-    def __init__(self, inside, address, pids, counts=None, sources=()):
-        self.inside, self.address, self.pids, self.counts, self.sources = inside, address, pids, counts, sources
+    def __init__(self, inside, address, pids, server=None, sources=()):
+        self.inside, self.address, self.pids, self.server, self.sources = inside, address, pids, server, sources
 
     def memory_kib(self):
         return machine.memory_kib(self.pids())
@@ -105,21 +107,38 @@ class Load:
         self.process.stderr.close()
 
 
-def drive(bench, client, test, options=(), seconds=2.0, warm_up=0.5):
-    """Runs a load to its end. Returns what it said, with the peer's processor time and, of a sink, what arrived,
-    between 'begin' and the end."""
+class Account:
+    """What was spent and received from its making on."""
+
+    def __init__(self, bench):
+        self.bench, self.pids = bench, bench.pids()
+        self.at_begin = self._sample()
+
+    def _sample(self):
+        server = self.bench.server
+        return [*machine.cpu_seconds(self.pids), sum(machine.cpu_seconds([server.pid])) if server else 0,
+                *(server.received() if server else (0, 0)), *machine.core_seconds()]
+
+    def close(self, said):
+        """What is told of it, of a client that said @said."""
+        user, system, server, datagrams, octets, total, idle = (
+            now - then for now, then in zip(self._sample(), self.at_begin))
+        if not self.pids:  # the kernel's own work is in nobody's account
+            user = system = None
+        return {"cpu_user_s": user, "cpu_system_s": system, "arrived": datagrams, "arrived_bytes": octets,
+                "client_busy": said["client_cpu_s"] / said["seconds"], "client_waiting": said["client_wait_s"] / said["seconds"],
+                "server_busy": server / said["seconds"] if self.bench.server else None,
+                "idle_share": min(1, idle / total) if total else None}
+
+
+def drive(bench, client, test, options=(), seconds=2.0, warm_up=WARM_UP_SECONDS):
+    """Runs a load to its end. Returns what it said, with the account between 'begin' and the end, and the peer's memory."""
     load = Load(bench.inside([client, test, bench.address, "--seconds", seconds, "--warm-up", warm_up, *options]))
     try:
         load.line(warm_up + PATIENCE_SECONDS)
-        pids = bench.pids()
-        before = machine.cpu_seconds(pids)
-        counted = read_counts(bench.counts) if bench.counts else (0, 0)
+        account = Account(bench)
         said = json.loads(load.line(seconds + PATIENCE_SECONDS))
-        after = machine.cpu_seconds(pids)
-        arrived = read_counts(bench.counts) if bench.counts else (0, 0)
+        spent = account.close(said)
     finally:
         load.end()
-    cost = {"cpu_user_s": after[0] - before[0], "cpu_system_s": after[1] - before[1], "rss_kib": bench.memory_kib()}
-    if not pids:  # the kernel's own work is in nobody's account
-        cost = dict.fromkeys(cost)
-    return {**said, **cost, "arrived": arrived[0] - counted[0], "arrived_bytes": arrived[1] - counted[1]}
+    return {**said, **spent, "rss_kib": bench.memory_kib() if account.pids else None}

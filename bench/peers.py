@@ -71,13 +71,13 @@ class Peer:
 
 def _relay_bench(client_pid, process, host, server, tools):
     """@process and its children are the peer, without the client: what runs for it is not the peer's expense."""
-    counts = networks.start_server(server, tools.load_server)
+    far = networks.Server(server, tools.load_server)
     inside = _in_network_of(client_pid)
     networks.tune(inside)
     rig.wait_until(lambda: rig.run(inside(["ip", "-4", "route", "get", networks.SERVER])).status == 0,
                    "the client has a route")
     return Bench(inside, networks.SERVER,
-                 lambda: [pid for pid in _family(process.pid) if pid != client_pid] if process else [], counts)
+                 lambda: [pid for pid in _family(process.pid) if pid != client_pid] if process else [], far)
 
 
 class Installed(Peer):
@@ -242,8 +242,8 @@ class Kernel(Peer):
         server.ip(f"link set s0 mtu {mtu}")
         for net in (client, server):
             networks.tune(net.inside)
-        counts = networks.start_server(server, tools.load_server)
-        return Bench(client.inside, networks.STACK, lambda: [], counts, networks.CLIENTS)
+        far = networks.Server(server, tools.load_server)
+        return Bench(client.inside, networks.STACK, lambda: [], far, networks.CLIENTS)
 
     def start_forward(self, mtu, tools):
         return self.start_relay(mtu, tools)
@@ -267,5 +267,5 @@ class Forwarder(Peer):
             net.ip(f"link set t0 mtu {mtu} up")
             net.ip(f"addr add {address} dev t0")
             networks.tune(net.inside)
-        counts = networks.start_server(server, tools.load_server)
-        return Bench(client.inside, networks.STACK, lambda: _family(process.pid), counts)
+        far = networks.Server(server, tools.load_server)
+        return Bench(client.inside, networks.STACK, lambda: _family(process.pid), far)

@@ -64,7 +64,8 @@ def _number(value):
 def _told(rows, figures):
     """What else is worth a column: name -> how it is written."""
     columns = {"cpu_user_s": None, "jain": "Jain", "p50_us": "p50 us", "p99_us": "p99 us", "lost_share": "lost",
-               "cpu_us_per_op": "CPU us each", "opened": "opened", "open_seconds": "s to open", "errors": "errors"}
+               "cpu_us_per_op": "CPU us each", "client_busy": "client busy", "server_busy": "server busy",
+               "opened": "opened", "open_seconds": "s to open", "errors": "errors"}
     return {name: text for name, text in columns.items()
             if text and name not in figures and any(row.get(name) for row in rows)}
 

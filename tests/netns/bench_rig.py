@@ -16,7 +16,7 @@ def measure(*options):
     """A short run of bench.py; the record it wrote."""
     record, chart = rig.workdir() / "bench.json", rig.workdir() / "bench.svg"
     ran = rig.run([BENCH, "--build", pathlib.Path(rig.RUNNEL).parent, "--busy-ok", "--rounds", 1, "--seconds", 0.3,
-                   "--json", record, "--chart", chart, *options], seconds=100)
+                   "--fair-seconds", 0.3, "--json", record, "--chart", chart, *options], seconds=100)
     assert record.exists(), ran.out + ran.err
     assert chart.read_text().startswith("<svg")
     return json.loads(record.read_text())
@@ -43,8 +43,38 @@ def a_relay_and_the_limits_are_measured():
                      "kernel,floor,runnel")
 
     for peer in ("kernel", "floor", "runnel"):
-        assert figures(record, peer, "up1")["gbit_per_s"] > 0
+        found = figures(record, peer, "up1")
+        assert found["gbit_per_s"] > 0
+        assert 0 < found["client_busy"] <= 1.05 and 0 <= found["server_busy"] <= 1.2, found
     assert figures(record, "runnel", "rr")["p50_us"] > 0
+    assert {said["case"] for said in record["verdicts"]} >= {"up1"}, record["verdicts"]
+
+
+@rig.test(seconds=110)
+def the_floor_carries_eight_streams_each_way():
+    need_programs()
+
+    record = measure("--kinds", "relay", "--only", "m1", "--cases", "up8,down8", "--mtu", 1500, "--peers", "floor")
+
+    for case in ("up8", "down8"):
+        found = figures(record, "floor", case)
+        assert found["jain"] > 0.5 and found["broken"] == 0, found  # all of them move
+
+
+@rig.test(seconds=110)
+def a_run_that_is_cut_off_keeps_what_it_measured():
+    need_programs()
+    path = rig.workdir() / "cut.json"
+
+    run = rig.start([BENCH, "--build", pathlib.Path(rig.RUNNEL).parent, "--busy-ok", "--rounds", 1000, "--seconds", 0.1,
+                     "--kinds", "pair", "--cases", "zero-copy", "--peers", "runnel", "--json", path])
+    rig.wait_until(lambda: path.exists() and len(json.loads(path.read_text())["results"]) > 2, "three are kept", 60)
+    run.kill()
+    run.wait()
+
+    assert "about" in run.log.read_text()  # how long it would have taken
+    assert figures(json.loads(path.read_text()), "runnel", "zero-copy")["gbit_per_core_s"] > 0
+    assert "zero-copy" in rig.run([BENCH.parent / "report.py", path]).ok().out
 
 
 @rig.test(seconds=110)
