@@ -26,7 +26,7 @@ struct rn_device_ops {
     void (*destroy)(struct rn_device *dev);
 };
 
-/* A turn reads at most this much from one device, so that one flood cannot starve the rest. */
+/* At one go at most this much is read from a device or written to it, so that one flood cannot starve the rest. */
 #define RN_DEVICE_TURN_PKTS  64u
 #define RN_DEVICE_TURN_BYTES (1u << 20)
 

@@ -207,7 +207,7 @@ malformed:
     return RN_E_MALFORMED;
 }
 
-static bool takes_gso(const struct rn_device *dev, const struct rn_pkt *pkt)
+bool rn_gso_is_taken(const struct rn_device *dev, const struct rn_pkt *pkt)
 {
     static const uint32_t needs[] = {
         [RN_GSO_NONE] = 0,
@@ -237,7 +237,7 @@ int rn_gso_conform(const struct rn_device *dev, struct rn_pkt *pkt, struct rn_pk
     struct rn_pkt *seg;
     int n;
 
-    if (pkt->gso == RN_GSO_NONE || takes_gso(dev, pkt)) {
+    if (pkt->gso == RN_GSO_NONE || rn_gso_is_taken(dev, pkt)) {
         if (needs_sum)
             return complete(pkt, out);
         rn_pktq_push(out, pkt);

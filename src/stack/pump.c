@@ -109,6 +109,18 @@ static void couple(const struct rn_pump *pump, struct rn_pktq *taken)
         rn_gro_merge(taken, pump->device->link_type, RN_GRO_UDP);
 }
 
+/* A batch for the wire: what is cut here counts as all its segments, or a few dozen packets would become thousands, cold
+ * in the cache when the last of them leaves. */
+static void take_batch(const struct rn_pump *pump, struct rn_pktq *taken)
+{
+    unsigned n = 0;
+
+    while (n < WRITE_BATCH_PKTS && !rn_pktq_is_empty(&pump->nic->out)) {
+        (void)rn_nic_take_output(pump->nic, taken, 1);
+        n += rn_gso_is_taken(pump->device, taken->last) ? 1 : rn_pkt_segments(taken->last);
+    }
+}
+
 /* What the device cannot do is done here, once: segments cut, checksums completed. */
 static void refill(struct rn_pump *pump)
 {
@@ -117,7 +129,7 @@ static void refill(struct rn_pump *pump)
 
     if (!rn_pktq_is_empty(&pump->held))
         return;
-    (void)rn_nic_take_output(pump->nic, &taken, WRITE_BATCH_PKTS);
+    take_batch(pump, &taken);
     couple(pump, &taken);
     while ((pkt = rn_pktq_pop(&taken)) != NULL)
         (void)rn_gso_conform(pump->device, pkt, &pump->held); /* what fails is dropped there */
@@ -125,17 +137,26 @@ static void refill(struct rn_pump *pump)
 
 void rn_pump_write(struct rn_pump *pump)
 {
+    uint64_t n_bytes = 0;
+    unsigned n_pkts = 0;
+
     while (pump->may_write) {
         int n;
 
+        if (n_pkts >= RN_DEVICE_TURN_PKTS || n_bytes >= RN_DEVICE_TURN_BYTES) {
+            schedule(pump); /* whoever reads it comes first */
+            return;
+        }
         refill(pump);
         if (rn_pktq_is_empty(&pump->held))
             return;
+        n_bytes += pump->held.n_bytes;
         n = pump->device->ops->write_batch(pump->device, &pump->held);
         if (n < 0) {
             rn_pktq_drop_all(&pump->held, RN_DROP_CLOSED);
             return;
         }
+        n_pkts += (unsigned)n;
         if (!rn_pktq_is_empty(&pump->held))
             pump->may_write = false; /* until RN_DEV_WRITABLE */
     }

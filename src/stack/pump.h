@@ -26,5 +26,6 @@ void rn_pump_free(struct rn_pump *pump);
 /* Reads what the turn allows (RN_DEVICE_TURN_PKTS, RN_DEVICE_TURN_BYTES) and feeds the NIC. Returns packets read;
  * RN_E_WOULD_BLOCK when the device has nothing more (an edge-triggered driver may stop), or the device's error. */
 int rn_pump_read(struct rn_pump *pump);
-/* Writes held and queued packets until done or refused; cuts or completes what the device cannot (dev/gso). */
+/* Writes held and queued packets until done, refused, or RN_DEVICE_TURN_* are reached, and then again after others; cuts or
+ * completes what the device cannot (dev/gso). */
 void rn_pump_write(struct rn_pump *pump);
