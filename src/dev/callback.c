@@ -134,6 +134,8 @@ static const struct rn_device_ops told_ops = {
     .read_batch = told_read,
     .write_batch = told_write,
     .poll_fd = rn_stacked_poll_fd,
+    .ready = rn_stacked_ready,
+    .is_holding = rn_stacked_is_holding,
     .close = rn_stacked_close,
     .destroy = told_destroy,
 };

@@ -55,6 +55,21 @@ static int detached_poll_fd(const struct rn_device *dev)
     return behind != NULL && behind->ops->poll_fd != NULL ? behind->ops->poll_fd(behind) : -1;
 }
 
+static void detached_ready(struct rn_device *dev, unsigned events)
+{
+    struct detached *self = detached_of(dev);
+
+    if (self->behind != NULL)
+        rn_device_ready(self->behind, events);
+}
+
+static bool detached_is_holding(const struct rn_device *dev)
+{
+    const struct detached *self = rn_container_of(dev, const struct detached, dev);
+
+    return self->behind != NULL && rn_device_is_holding(self->behind);
+}
+
 static void detached_close(struct rn_device *dev)
 {
     struct detached *self = detached_of(dev);
@@ -81,6 +96,8 @@ static const struct rn_device_ops detached_ops = {
     .read_batch = detached_read,
     .write_batch = detached_write,
     .poll_fd = detached_poll_fd,
+    .ready = detached_ready,
+    .is_holding = detached_is_holding,
     .close = detached_close,
     .destroy = detached_destroy,
 };

@@ -20,6 +20,11 @@ struct rn_device_ops {
     int (*write_batch)(struct rn_device *dev, struct rn_pktq *out);
     /* Fd to poll for reading/writing, or -1 for in-memory devices. May be NULL (in memory). */
     int (*poll_fd)(const struct rn_device *dev);
+    /* The descriptor is ready for @events (READABLE, WRITABLE). A device over another hands that down, whence it comes up again
+     * through each, for one of them may hold packets that wait for it. NULL: only the owner is told. */
+    void (*ready)(struct rn_device *dev, unsigned events);
+    /* Whether packets it has taken wait for the descriptor to be writable. NULL: never. */
+    bool (*is_holding)(const struct rn_device *dev);
     /* Idempotent; wakes the owner with RN_DEV_CLOSED. */
     void (*close)(struct rn_device *dev);
     /* Consumes the device, closing it first; queued packets are dropped. */
@@ -56,4 +61,17 @@ static inline void rn_device_notify(struct rn_device *dev, unsigned events)
 {
     if (dev->notify != NULL)
         dev->notify(dev, events);
+}
+
+static inline void rn_device_ready(struct rn_device *dev, unsigned events)
+{
+    if (dev->ops->ready != NULL)
+        dev->ops->ready(dev, events);
+    else
+        rn_device_notify(dev, events);
+}
+
+static inline bool rn_device_is_holding(const struct rn_device *dev)
+{
+    return dev->ops->is_holding != NULL && dev->ops->is_holding(dev);
 }

@@ -324,6 +324,8 @@ static const struct rn_device_ops firewall_ops = {
     .read_batch = firewall_read,
     .write_batch = firewall_write,
     .poll_fd = rn_stacked_poll_fd,
+    .ready = rn_stacked_ready,
+    .is_holding = rn_stacked_is_holding,
     .close = rn_stacked_close,
     .destroy = firewall_destroy,
 };

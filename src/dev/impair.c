@@ -261,6 +261,14 @@ static int impair_write(struct rn_device *dev, struct rn_pktq *out)
     return err < 0 ? err : n;
 }
 
+/* What is not due has a timer. */
+static bool impair_is_holding(const struct rn_device *dev)
+{
+    const struct impair *self = rn_container_of(dev, const struct impair, base.dev);
+
+    return !rn_pktq_is_empty(&self->out.ready) || rn_stacked_is_holding(dev);
+}
+
 static unsigned on_below(struct rn_stacked *base, unsigned events)
 {
     struct impair *self = rn_container_of(base, struct impair, base);
@@ -289,6 +297,8 @@ static const struct rn_device_ops impair_ops = {
     .read_batch = impair_read,
     .write_batch = impair_write,
     .poll_fd = rn_stacked_poll_fd,
+    .ready = rn_stacked_ready,
+    .is_holding = impair_is_holding,
     .close = rn_stacked_close,
     .destroy = impair_destroy,
 };

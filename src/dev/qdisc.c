@@ -167,6 +167,14 @@ static int qdisc_write(struct rn_device *dev, struct rn_pktq *out)
     return err < 0 ? err : n;
 }
 
+/* What waits for tokens has a timer. */
+static bool qdisc_is_holding(const struct rn_device *dev)
+{
+    const struct qdisc *self = rn_container_of(dev, const struct qdisc, base.dev);
+
+    return !rn_pktq_is_empty(&self->going) || rn_stacked_is_holding(dev);
+}
+
 static void release(struct qdisc *self)
 {
     const struct rn_alloc *alloc = rn_turn_alloc(self->base.dev.turn);
@@ -195,6 +203,8 @@ static const struct rn_device_ops qdisc_ops = {
     .read_batch = qdisc_read,
     .write_batch = qdisc_write,
     .poll_fd = rn_stacked_poll_fd,
+    .ready = rn_stacked_ready,
+    .is_holding = qdisc_is_holding,
     .close = rn_stacked_close,
     .destroy = qdisc_destroy,
 };

@@ -65,6 +65,8 @@ static const struct rn_device_ops sniffer_ops = {
     .read_batch = sniffer_read,
     .write_batch = sniffer_write,
     .poll_fd = rn_stacked_poll_fd,
+    .ready = rn_stacked_ready,
+    .is_holding = rn_stacked_is_holding,
     .close = rn_stacked_close,
     .destroy = sniffer_destroy,
 };

@@ -47,6 +47,18 @@ int rn_stacked_poll_fd(const struct rn_device *dev)
     return self->below->ops->poll_fd != NULL ? self->below->ops->poll_fd(self->below) : -1;
 }
 
+void rn_stacked_ready(struct rn_device *dev, unsigned events)
+{
+    rn_device_ready(stacked_of(dev)->below, events);
+}
+
+bool rn_stacked_is_holding(const struct rn_device *dev)
+{
+    const struct rn_stacked *self = rn_container_of(dev, const struct rn_stacked, dev);
+
+    return rn_device_is_holding(self->below);
+}
+
 void rn_stacked_close(struct rn_device *dev)
 {
     struct rn_stacked *self = stacked_of(dev);

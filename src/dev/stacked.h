@@ -16,4 +16,6 @@ void rn_stacked_init(struct rn_stacked *self, struct rn_device *below,
 void rn_stacked_fini(struct rn_stacked *self);
 /* Ready-made operations. */
 int rn_stacked_poll_fd(const struct rn_device *dev);
+void rn_stacked_ready(struct rn_device *dev, unsigned events);
+bool rn_stacked_is_holding(const struct rn_device *dev);
 void rn_stacked_close(struct rn_device *dev);

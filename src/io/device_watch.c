@@ -10,7 +10,7 @@ static void wake(struct rn_watch *watch, unsigned ready)
 
     if ((ready & ~(unsigned)RN_IO_WRITE) != 0)
         events |= RN_DEV_READABLE;
-    rn_device_notify(self->dev, events);
+    rn_device_ready(self->dev, events);
 }
 
 int rn_device_watch_start(struct rn_device_watch *self, struct rn_loop *loop, struct rn_device *dev)

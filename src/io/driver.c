@@ -8,7 +8,7 @@ static void wake(struct rn_watch *watch, unsigned ready)
     struct rn_device *dev = driver->pump->device;
 
     if (ready & RN_IO_WRITE)
-        rn_device_notify(dev, RN_DEV_WRITABLE);
+        rn_device_ready(dev, RN_DEV_WRITABLE);
     /* Errors and hang-ups are learnt by reading. The descriptor is level-triggered: what this turn leaves unread wakes the next. */
     if (ready & ~(unsigned)RN_IO_WRITE)
         (void)rn_pump_read(driver->pump);
@@ -20,7 +20,8 @@ static void after_turn(struct rn_flush *flush)
 {
     struct rn_driver *driver = rn_container_of(flush, struct rn_driver, flush);
     const struct rn_pump *pump = driver->pump;
-    bool is_enough = pump->may_write || pump->device->tells_writable;
+    bool is_waiting = !pump->may_write || rn_device_is_holding(pump->device);
+    bool is_enough = !is_waiting || pump->device->tells_writable;
     unsigned interest = is_enough ? RN_IO_READ : RN_IO_READ | RN_IO_WRITE;
     int err;
 

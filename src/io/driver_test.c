@@ -1,6 +1,7 @@
 /* A whole machine on a descriptor: the test is the peer, the loop is real, the stack answers echo requests. */
 #include "io/driver.h"
 
+#include "dev/qdisc.h"
 #include "io/fd_device.h"
 #include "ip/ip.h"
 #include "packets.h"
@@ -25,7 +26,9 @@ struct rig {
     int far;
 };
 
-static void rig_init(struct rig *rig)
+enum rig_kind { BARE, QUEUED };
+
+static void rig_init_as(struct rig *rig, enum rig_kind kind)
 {
     const uint8_t seed[16] = { 1 };
     const struct rn_stack_opts so = { .protos = &protos, .is_test = true };
@@ -38,6 +41,8 @@ static void rig_init(struct rig *rig)
     rig->far = ends[1];
     fdo.fd = ends[0];
     assert_int_equal(rn_fd_device_new(&rig->dev, rn_loop_turn(rig->loop), &fdo), RN_OK);
+    if (kind == QUEUED)
+        assert_int_equal(rn_qdisc_new(&rig->dev, rig->dev, &(struct rn_qdisc_opts){ 0 }), RN_OK);
     assert_int_equal(rn_stack_new(&rig->stack, rn_loop_turn(rig->loop), &so), RN_OK);
     assert_int_equal(rn_nic_new(&rig->nic, rig->stack, rig->dev, &(struct rn_nic_opts){ 0 }),
                      RN_OK);
@@ -46,6 +51,11 @@ static void rig_init(struct rig *rig)
     assert_int_equal(rn_driver_start(&rig->driver, rig->loop, &rig->pump), RN_OK);
     /* A new pump looks once by itself. */
     assert_int_equal(rn_loop_step(rig->loop, 0), 0);
+}
+
+static void rig_init(struct rig *rig)
+{
+    rig_init_as(rig, BARE);
 }
 
 static void rig_fini(struct rig *rig)
@@ -162,6 +172,33 @@ static void test_a_refused_packet_waits_for_room_and_nothing_is_lost(void **stat
     rig_fini(&rig);
 }
 
+/* A queue takes all, so the NIC never waits; what it holds must leave all the same when the descriptor has room. */
+static void test_what_a_queue_over_the_descriptor_holds_leaves_when_there_is_room(void **state)
+{
+    struct rn_qdisc_stats stats = { 0 };
+    struct rig rig;
+    uint16_t sent = 0;
+    uint16_t got = 0;
+
+    (void)state;
+    rig_init_as(&rig, QUEUED);
+    while (stats.backlog_pkts < 3 && sent < 900) {
+        assert_true(send_echo(&rig, sent++) > 0);
+        assert_true(rn_loop_step(rig.loop, 0) >= 0);
+        rn_qdisc_get_stats(rig.dev, &stats);
+    }
+    assert_int_equal(stats.backlog_pkts, 3);
+    while (receive_reply(&rig, got))
+        got++;
+    assert_true(rn_loop_step(rig.loop, 0) >= 0);
+    while (receive_reply(&rig, got))
+        got++;
+
+    assert_int_equal(got, sent);
+    assert_int_equal(rig.driver.watch.interest, RN_IO_READ);
+    rig_fini(&rig);
+}
+
 static void test_end_of_the_peer_stops_the_driver(void **state)
 {
     struct rig rig;
@@ -184,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_a_turn_reads_its_share_and_the_next_goes_on),
         cmocka_unit_test(test_frames_that_came_singly_may_come_many_at_once),
         cmocka_unit_test(test_a_refused_packet_waits_for_room_and_nothing_is_lost),
+        cmocka_unit_test(test_what_a_queue_over_the_descriptor_holds_leaves_when_there_is_room),
         cmocka_unit_test(test_end_of_the_peer_stops_the_driver),
     };
 

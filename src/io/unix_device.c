@@ -203,6 +203,20 @@ static int stream_poll_fd(const struct rn_device *dev)
     return of(dev)->fd;
 }
 
+/* The rest of a frame that was begun must not wait for another frame. */
+static void stream_ready(struct rn_device *dev, unsigned events)
+{
+    if ((events & RN_DEV_WRITABLE) != 0 && !dev->is_closed && !finish_begun(of(dev)))
+        events &= ~(unsigned)RN_DEV_WRITABLE;
+    if (events != 0)
+        rn_device_notify(dev, events);
+}
+
+static bool stream_is_holding(const struct rn_device *dev)
+{
+    return of(dev)->begun != NULL;
+}
+
 static void stream_close(struct rn_device *dev)
 {
     rn_device_mark_closed(dev);
@@ -229,6 +243,8 @@ static const struct rn_device_ops stream_ops = {
     .read_batch = stream_read_batch,
     .write_batch = stream_write_batch,
     .poll_fd = stream_poll_fd,
+    .ready = stream_ready,
+    .is_holding = stream_is_holding,
     .close = stream_close,
     .destroy = stream_destroy,
 };

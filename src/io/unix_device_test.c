@@ -1,4 +1,5 @@
 #include "dev/device.h"
+#include "io/loop.h"
 #include "packets.h"
 #include <runnel/err.h>
 #include <runnel/unix.h>
@@ -8,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define LARGE_BYTES 60000u
 
 struct rig {
     struct rn_test_turn t;
@@ -146,6 +149,43 @@ static void test_packet_that_was_begun_is_finished_first(void **state)
     rig_fini(&r);
 }
 
+/* The kernel takes a large frame in parts. Nobody writes again: a question of which a half was sent is never answered. */
+static void test_rest_of_the_last_frame_follows_as_soon_as_there_is_room(void **state)
+{
+    static uint8_t bytes[4 << 20];
+    struct rn_device_watch *watch;
+    struct rn_pktq q = { 0 };
+    struct rn_loop *loop;
+    struct rn_device *dev;
+    size_t have = 0;
+    size_t n = 0;
+    int fds[2];
+    (void)state;
+    assert_int_equal(rn_loop_new(&loop, &(struct rn_loop_opts){ 0 }), RN_OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(
+        rn_unix_stream_from_fd(&dev, rn_loop_turn(loop), fds[0], &(struct rn_unix_opts){ 0 }),
+        RN_OK);
+    assert_int_equal(rn_device_watch_new(&watch, loop, dev), RN_OK);
+
+    for (; !rn_device_is_holding(dev); n++) {
+        assert_true(n < 1000);
+        rn_pktq_push(&q, rn_pkt_from_bytes(rn_loop_turn(loop)->pool, bytes, LARGE_BYTES));
+        assert_int_equal(dev->ops->write_batch(dev, &q), 1);
+    }
+    have = drain(fds[1], bytes, sizeof(bytes));
+    assert_true(have < n * (4 + LARGE_BYTES));
+    assert_true(rn_loop_step(loop, 0) >= 0);
+    have += drain(fds[1], bytes + have, sizeof(bytes) - have);
+
+    assert_int_equal(have, n * (4 + LARGE_BYTES));
+    assert_false(rn_device_is_holding(dev));
+    rn_device_watch_free(watch);
+    rn_device_free(dev);
+    close(fds[1]);
+    rn_loop_free(loop);
+}
+
 static void test_end_of_the_peer_closes_after_the_last_frame(void **state)
 {
     static const uint8_t stream[] = { 0, 0, 0, 1, 'a', 0, 0, 0, 9, 'b' };
@@ -208,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_length_that_no_frame_has_ends_the_connection),
         cmocka_unit_test(test_frames_without_bytes_are_counted_and_cost_no_more_than_others),
         cmocka_unit_test(test_packet_that_was_begun_is_finished_first),
+        cmocka_unit_test(test_rest_of_the_last_frame_follows_as_soon_as_there_is_room),
         cmocka_unit_test(test_end_of_the_peer_closes_after_the_last_frame),
         cmocka_unit_test(test_paths_lead_to_each_other),
     };
