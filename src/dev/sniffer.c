@@ -42,11 +42,16 @@ static int sniffer_write(struct rn_device *dev, struct rn_pktq *out)
         if (n > 0 && shown != NULL)
             self->sink.packet(self->sink.arg, shown, true, dev->turn->now_ns);
         rn_pkt_free(shown);
-        if (!rn_pktq_is_empty(&one))
-            rn_pktq_push_front(out, rn_pktq_pop(&one));
-        if (n <= 0)
-            return taken != 0 || n == 0 ? taken : n;
-        taken += n;
+        if (n > 0)
+            taken += n;
+        if (!rn_pktq_is_empty(
+                &one)) { /* as it was, or what is left of it: the device may have cut it */
+            rn_pktq_splice(&one, out);
+            *out = one;
+            return n < 0 && taken == 0 ? n : taken;
+        }
+        if (n < 0)
+            return taken != 0 ? taken : n;
     }
     return taken;
 }
