@@ -32,8 +32,8 @@ struct rn_tun_opts {
 /* The name of the device file, for messages. */
 #define RN_TUN_PATH "/dev/net/tun"
 
-/* Opens one queue in the present network namespace. Returns owned. Errors: NOMEM, host (EACCES of RN_TUN_PATH, EPERM without
- * CAP_NET_ADMIN, EBUSY when the name is taken, ENOENT). */
+/* Opens one queue in the present network namespace. Returns owned. Errors: NOMEM, BAD_OPTION (a name of more than
+ * 15 bytes), host (EACCES of RN_TUN_PATH, EPERM without CAP_NET_ADMIN, EBUSY when the name is taken, ENOENT). */
 RN_PUBLIC RN_MUST_USE int rn_tun_open(struct rn_device **ret, struct rn_turn *turn,
                                       const struct rn_tun_opts *opts);
 /* Adopts a configured queue (after TUNSETIFF, with IFF_NO_PI) whose interface may live in another namespace: name it and give

@@ -123,7 +123,6 @@ static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *fai
         return ++*failures < RX_FAILURES_MAX;
     }
     if ((size_t)n >= vnet_len + RN_RX_SLAB_BYTES) {
-        fdev->rx_truncated++;
         fdev->dev.drops.n[RN_DROP_TOO_BIG]++;
         return 1;
     }
@@ -201,63 +200,68 @@ bool rn_pkt_to_iov(struct rn_pkt *pkt, bool has_vnet, struct rn_pkt_iov *ret)
     return append_iov(ret, views, rn_pkt_views(pkt, 0, views, RN_ARRAY_LEN(views)));
 }
 
-/* The kernel will not cut this super-packet (more datagrams in it than it cuts, an offload it lost): we do. Returns false when it
- * cannot be cut, with @out as before. */
-static bool cut_front(struct rn_fd_device *fdev, struct rn_pktq *out)
+void rn_device_cut(struct rn_device *dev, struct rn_pkt *pkt, struct rn_pktq *out)
 {
-    size_t link_len = fdev->dev.link_type == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
+    size_t link_len = dev->link_type == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
+
+    pkt->account = &dev->drops;
+    (void)rn_gso_cut(pkt, link_len, out); /* what cannot be cut is dropped there */
+}
+
+bool rn_device_cut_front(struct rn_device *dev, struct rn_pktq *out)
+{
     struct rn_pktq segments = { 0 };
-    struct rn_pkt *again;
 
     if (out->first->gso == RN_GSO_NONE)
         return false;
-    fdev->tx_refused++;
-    again = rn_pktq_pop(out);
-    again->account = &fdev->dev.drops;
-    (void)rn_gso_cut(again, link_len, &segments); /* what cannot be cut is dropped there */
+    rn_device_cut(dev, rn_pktq_pop(out), &segments);
     rn_pktq_splice(&segments, out);
     *out = segments;
     return true;
 }
 
-/* Returns true when the front packet of @out is done with, one way or the other. */
-static bool write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
+enum write_fate { WRITE_DONE, WRITE_CUT, WRITE_STOP };
+
+/* What became of the front packet of @out: done with one way or the other; in its place are its segments; or it must wait. */
+static enum write_fate write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
 {
     struct rn_pkt_iov iov;
     enum rn_tx_fate fate;
 
     if (!rn_pkt_to_iov(out->first, fdev->has_vnet, &iov)) {
         rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
-        return true;
+        return WRITE_DONE;
     }
     if (writev(fdev->fd, iov.iov, (int)iov.n) >= 0) { /* syscalls: writev */
         rn_pkt_free(rn_pktq_pop(out));
-        return true;
+        return WRITE_DONE;
     }
     fate = rn_tx_fate_of(errno);
     if (fate == RN_TX_RETRY)
-        return false;
+        return WRITE_STOP;
     if (fate == RN_TX_CLOSED) {
         rn_device_mark_closed(&fdev->dev);
-        return false;
+        return WRITE_STOP;
     }
-    if (cut_front(fdev, out))
-        return true;
-    fdev->tx_refused++;
+    if (rn_device_cut_front(&fdev->dev, out))
+        return WRITE_CUT;
     rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_DEVICE_REFUSED);
-    return true;
+    return WRITE_DONE;
 }
 
 static int fd_write_batch(struct rn_device *dev, struct rn_pktq *out)
 {
     struct rn_fd_device *fdev = of(dev);
+    enum write_fate fate = WRITE_DONE;
     int n = 0;
 
     /* Of bulk the other way the ACKs come singly too, but those that wait are worth taking at once. */
     if (out->n_bytes > RN_BUF_SMALL_BYTES)
         fdev->lonely.n_alone = 0;
-    while (!dev->is_closed && !rn_pktq_is_empty(out) && write_one(fdev, out))
-        n++;
+    while (fate != WRITE_STOP && !dev->is_closed && !rn_pktq_is_empty(out)) {
+        fate = write_one(fdev, out);
+        n += fate == WRITE_DONE; /* of a packet that was cut each segment counts */
+    }
     return n == 0 && dev->is_closed ? RN_E_CANCELLED : n;
 }
 

@@ -48,9 +48,6 @@ struct rn_fd_device {
     struct rn_dry dry;
     struct rn_lonely lonely;
     struct rn_rx_slab slab;
-    uint64_t rx_truncated; /* frames larger than any we allow */
-    uint64_t
-        tx_refused; /* packets the kernel called invalid: super-packets were cut and sent again, others dropped */
 };
 
 /* Returns owned; takes over opts->fd on success only. @turn is the loop's. Errors: NOMEM, host. */
@@ -86,5 +83,12 @@ enum rn_rx_fate {
 enum rn_rx_fate rn_rx_fate_of(int host_errno);
 /* Counts and drops @pkt (consumes) on the device's own account. */
 void rn_device_drop(struct rn_device *dev, struct rn_pkt *pkt, enum rn_drop why);
+/*
+ * The kernel will not cut a super-packet (more datagrams in it than it cuts, an offload that it lost or never had): we do. Appends the
+ * segments of @pkt (consumes) to @out, or drops what cannot be cut on the device's own account.
+ */
+void rn_device_cut(struct rn_device *dev, struct rn_pkt *pkt, struct rn_pktq *out);
+/* Puts segments in the place of the front packet of @out. false: it is no super-packet. */
+bool rn_device_cut_front(struct rn_device *dev, struct rn_pktq *out);
 /* Marks it closed and tells the owner; a no-op when it is. */
 void rn_device_mark_closed(struct rn_device *dev);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define NONE_NOW (-1)
+
 /* Describes packets from the front of @out; stops before one that cannot be described. */
 static unsigned describe_batch(struct rn_packet_tx *tx, const struct rn_pktq *out)
 {
@@ -22,23 +24,24 @@ static unsigned describe_batch(struct rn_packet_tx *tx, const struct rn_pktq *ou
     return n;
 }
 
-/*
- * The front packet failed with the present errno. Returns true when it is gone and the next may be tried. ENOBUFS says that the
- * interface dropped it: to offer it again, when it is one that no interface takes, would hold up all behind it for ever.
- */
-static bool settle_failure(struct rn_device *dev, struct rn_pktq *out)
+/* The front packet failed with @host_errno. Returns as send_some. */
+static int settle_failure(struct rn_device *dev, struct rn_pktq *out, int host_errno)
 {
-    enum rn_tx_fate fate = errno == ENOBUFS ? RN_TX_DROP : rn_tx_fate_of(errno);
+    /* The interface dropped it: to offer it again, when it is one that no interface takes, would hold up all behind it for ever. */
+    bool is_lost = host_errno == ENOBUFS;
+    enum rn_tx_fate fate = is_lost ? RN_TX_DROP : rn_tx_fate_of(host_errno);
 
     if (fate == RN_TX_CLOSED)
         rn_device_mark_closed(dev);
     if (fate != RN_TX_DROP)
-        return false;
+        return NONE_NOW;
+    if (!is_lost && rn_device_cut_front(dev, out))
+        return 0;
     rn_device_drop(dev, rn_pktq_pop(out), RN_DROP_DEVICE_REFUSED);
-    return true;
+    return 1;
 }
 
-/* Returns how many packets left the queue; 0 when the socket takes no more now. */
+/* Returns how many packets left the queue (0: one was cut), NONE_NOW when the socket takes no more. */
 static int send_some(struct rn_packet_tx *tx, struct rn_pktq *out)
 {
     unsigned n = describe_batch(tx, out);
@@ -50,7 +53,7 @@ static int send_some(struct rn_packet_tx *tx, struct rn_pktq *out)
     }
     sent = sendmmsg(tx->fd, tx->msgs, n, MSG_DONTWAIT); /* syscalls: sendmmsg */
     if (sent < 0)
-        return settle_failure(tx->dev, out) ? 1 : 0;
+        return settle_failure(tx->dev, out, errno);
     for (int i = 0; i < sent; i++)
         rn_pkt_free(rn_pktq_pop(out));
     return sent;
@@ -64,7 +67,7 @@ int rn_packet_tx_batch(struct rn_packet_tx *tx, struct rn_pktq *out)
     while (!dev->is_closed && !rn_pktq_is_empty(out)) {
         int sent = send_some(tx, out);
 
-        if (sent == 0)
+        if (sent == NONE_NOW)
             break;
         n += sent;
     }

@@ -163,9 +163,12 @@ static int attach(int fd, const struct rn_tun_opts *opts)
 
 int rn_tun_open(struct rn_device **ret, struct rn_turn *turn, const struct rn_tun_opts *opts)
 {
-    int fd = open(RN_TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    int fd;
     int err;
 
+    if (opts->name != NULL && strlen(opts->name) >= IFNAMSIZ)
+        return RN_E_BAD_OPTION; /* cut short, it would be another's name */
+    fd = open(RN_TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return rn_err_from_errno(errno);
     err = attach(fd, opts);

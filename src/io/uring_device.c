@@ -289,13 +289,17 @@ static void submit(struct uring_device *u)
     }
 }
 
-/* Returns how many packets are done with; those to try again go back to the front of @out in their order. */
-static int conclude(struct uring_device *u, struct rn_pktq *out)
+/*
+ * Returns how many packets are done with; those to try again go back to the front of @out in their order, and segments in the place
+ * of a super-packet that the kernel will not cut. @ret_is_full: no more is taken now.
+ */
+static int conclude(struct uring_device *u, struct rn_pktq *out, bool *ret_is_full)
 {
     const struct tx_batch *b = &u->tx;
     struct rn_pktq again = { 0 };
     int n_done = 0;
 
+    *ret_is_full = false;
     for (unsigned i = 0; i < b->n; i++) {
         int res = b->results[i];
         enum rn_tx_fate fate = res < 0 ? rn_tx_fate_of(-res) : RN_TX_DROP;
@@ -304,6 +308,11 @@ static int conclude(struct uring_device *u, struct rn_pktq *out)
             if (fate == RN_TX_CLOSED)
                 rn_device_mark_closed(&u->dev);
             rn_pktq_push(&again, b->pkts[i]);
+            *ret_is_full = true;
+            continue;
+        }
+        if (res < 0 && b->pkts[i]->gso != RN_GSO_NONE) {
+            rn_device_cut(&u->dev, b->pkts[i], &again);
             continue;
         }
         n_done++;
@@ -337,13 +346,12 @@ static int uring_write_batch(struct rn_device *dev, struct rn_pktq *out)
     int n_done = 0;
 
     while (!dev->is_closed && !rn_pktq_is_empty(out)) {
-        int n;
+        bool is_full;
 
         prepare(u, out);
         submit(u);
-        n = conclude(u, out);
-        n_done += n;
-        if (u->tx.n == 0 || n < (int)u->tx.n)
+        n_done += conclude(u, out, &is_full);
+        if (u->tx.n == 0 || is_full)
             break; /* the rest waits for room */
     }
     if (!dev->is_closed && !rn_pktq_is_empty(out))

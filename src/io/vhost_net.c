@@ -158,18 +158,6 @@ static bool must_be_cut(const struct rn_vhost_net *net, const struct rn_pkt *pkt
     return pkt->gso != RN_GSO_NONE && (!has(net, needs[pkt->gso]) || lacks_ecn);
 }
 
-/* Puts segments in the place of the front packet; nothing, if it cannot be cut. */
-static void cut_front(struct rn_vhost_net *net, struct rn_pktq *out)
-{
-    struct rn_pktq segments = { 0 };
-    struct rn_pkt *pkt = rn_pktq_pop(out);
-
-    pkt->account = &net->dev->drops;
-    (void)rn_gso_cut(pkt, RN_ETH_HDR_BYTES, &segments); /* what cannot be cut is dropped there */
-    rn_pktq_splice(&segments, out);
-    *out = segments;
-}
-
 enum room { ROOM_YES, ROOM_LATER, ROOM_NEVER };
 
 /* Takes buffers for @bytes: one chain, or as many as it needs where the guest joins them (VIRTIO_NET_F_MRG_RXBUF). */
@@ -239,7 +227,7 @@ enum rn_vhost_sent rn_vhost_net_send(struct rn_vhost_net *net, struct rn_pktq *o
     struct rn_pkt *pkt;
 
     if (must_be_cut(net, out->first))
-        cut_front(net, out);
+        (void)rn_device_cut_front(net->dev, out);
     pkt = out->first;
     if (pkt == NULL)
         return RN_VHOST_SENT;

@@ -48,7 +48,8 @@ static bool open_tuntap(struct rig *r, struct rn_tun_opts opts)
     opts.mtu = MTU;
     err = rn_tun_open(&r->dev, r->turn, &opts);
     if (err < 0) {
-        print_message("  skipped: " RN_TUN_PATH ": %s\n", strerror(-err - RN_ERR_HOST_BASE));
+        print_message("  skipped: " RN_TUN_PATH "%s: %s\n", opts.has_io_uring ? " by io_uring" : "",
+                      strerror(-err - RN_ERR_HOST_BASE));
         return false;
     }
     native_up(opts.name, MTU);
@@ -69,6 +70,11 @@ static bool open_plain_tun(struct rig *r)
 static bool open_queue(struct rig *r)
 {
     return open_tuntap(r, (struct rn_tun_opts){ .is_multi_queue = true });
+}
+
+static bool open_tun_by_uring(struct rig *r)
+{
+    return open_tuntap(r, (struct rn_tun_opts){ .has_io_uring = true });
 }
 
 static bool open_tap(struct rig *r)
@@ -148,6 +154,7 @@ static bool open_generic_xdp(struct rig *r)
 static const struct subject subjects[] = {
     { "tun", open_tun },
     { "tun without offloads", open_plain_tun },
+    { "tun by io_uring", open_tun_by_uring },
     { "tun, one of several queues", open_queue },
     { "tap", open_tap },
     { "packet", open_packet },
@@ -199,40 +206,90 @@ static void test_order_holds_over_sockets_that_are_filled_one_after_the_other(vo
 /* 190 datagrams of ten bytes in one: more than Linux cuts (UDP_MAX_SEGMENTS), so the write fails with EINVAL. */
 static struct rn_pkt *too_many_datagrams(struct rig *r)
 {
-    struct rn_pkt *pkt = rig_packet(r, 5, 1900);
+    uint16_t link = r->dev->link_type == RN_LINK_ETHERNET ? 14 : 0;
+    struct rn_pkt *pkt = rig_packet(r, 5, 1300);
+    uint8_t more[600] = { 0 };
     uint16_t pseudo = rn_checksum_pseudo(rn_addr_v4(0x0a000001), rn_addr_v4(0x0a000002),
                                          RN_PROTO_UDP, 1900 + RN_UDP_HDR_BYTES);
+    uint8_t *ip = rn_pkt_own_front(pkt, link + 28u) + link;
 
-    rn_put_be16(rn_pkt_own_front(pkt, 28) + 26, pseudo);
+    assert_true(rn_pkt_append_copy(pkt, more, sizeof(more)));
+    rn_put_be16(ip + 2, 28 + 1900);
+    rn_put_be16(ip + 10, 0);
+    rn_put_be16(ip + 10, (uint16_t)~rn_checksum(ip, 20, 0));
+    rn_put_be16(ip + 24, 8 + 1900);
+    rn_put_be16(ip + 26, pseudo);
     pkt->csum = RN_CSUM_PARTIAL;
-    pkt->csum_start = 20;
+    pkt->csum_start = link + 20;
     pkt->csum_offset = RN_UDP_CHECKSUM_AT;
     pkt->gso = RN_GSO_UDP;
     pkt->gso_size = 10;
-    pkt->gso_hdr = 28;
+    pkt->gso_hdr = link + 28;
     return pkt;
 }
 
-static void test_super_packet_that_the_kernel_refuses_is_cut_and_sent_again(void **state)
+static void what_the_kernel_refuses_is_cut_and_sent_again(bool (*open)(struct rig *r))
 {
+    unsigned n_segments = 0;
+    unsigned n_others = 0;
     struct rn_pktq q = { 0 };
+    struct rn_pkt *pkt;
+    uint32_t link;
     struct rig r;
-    (void)state;
+
     rig_init(&r);
-    if (!open_tun(&r))
+    if (!open(&r))
         skip();
     rig_watch(&r);
+    link = r.dev->link_type == RN_LINK_ETHERNET ? 14 : 0;
 
     rn_pktq_push(&q, too_many_datagrams(&r));
     rn_pktq_push(&q, rig_packet(&r, 6, 20));
-    assert_int_equal(r.dev->ops->write_batch(r.dev, &q), 192);
+    assert_int_equal(r.dev->ops->write_batch(r.dev, &q), 191);
     while (q.n_pkts < 191)
         assert_true(rig_read(&r, r.far, &q, 64) > 0);
 
-    assert_int_equal(q.first->len, 38);
-    assert_int_equal(rig_number(&r, q.first), 5);
-    assert_int_equal(rig_number(&r, q.last), 6);
-    rn_pktq_free_all(&q);
+    while ((pkt = rn_pktq_pop(&q)) != NULL) {
+        bool is_segment = rig_number(&r, pkt) != 6;
+
+        n_segments += is_segment && pkt->len == link + 38u;
+        n_others += !is_segment;
+        rn_pkt_free(pkt);
+    }
+    assert_int_equal(n_segments, 190);
+    assert_int_equal(n_others, 1);
+    rig_fini(&r);
+}
+
+static void test_super_packet_that_a_tun_refuses_is_cut_and_sent_again(void **state)
+{
+    (void)state;
+    what_the_kernel_refuses_is_cut_and_sent_again(open_tun);
+}
+
+static void test_super_packet_that_a_tun_refuses_by_io_uring_is_cut_and_sent_again(void **state)
+{
+    (void)state;
+    what_the_kernel_refuses_is_cut_and_sent_again(open_tun_by_uring);
+}
+
+static void test_super_packet_that_a_packet_socket_refuses_is_cut_and_sent_again(void **state)
+{
+    (void)state;
+    what_the_kernel_refuses_is_cut_and_sent_again(open_packet);
+}
+
+static void test_name_longer_than_any_is_refused_and_not_cut_short(void **state)
+{
+    const struct rn_tun_opts opts = { .name = "tun-of-16-bytes." };
+    struct rn_device *dev = NULL;
+    struct rig r;
+    (void)state;
+    rig_init(&r);
+
+    assert_int_equal(rn_tun_open(&dev, r.turn, &opts), RN_E_BAD_OPTION);
+
+    assert_null(dev);
     rig_fini(&r);
 }
 
@@ -413,7 +470,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_device_follows_its_interface),
         cmocka_unit_test(test_device_follows_its_interface_into_another_namespace),
-        cmocka_unit_test(test_super_packet_that_the_kernel_refuses_is_cut_and_sent_again),
+        cmocka_unit_test(test_name_longer_than_any_is_refused_and_not_cut_short),
+        cmocka_unit_test(test_super_packet_that_a_tun_refuses_is_cut_and_sent_again),
+        cmocka_unit_test(test_super_packet_that_a_tun_refuses_by_io_uring_is_cut_and_sent_again),
+        cmocka_unit_test(test_super_packet_that_a_packet_socket_refuses_is_cut_and_sent_again),
         cmocka_unit_test(test_E01_to_E06_lies_to_a_tun_are_counted_and_the_truth_goes_on),
         cmocka_unit_test(test_E01_to_E06_lies_to_a_packet_socket_are_counted_and_the_truth_goes_on),
         cmocka_unit_test(test_offloads_can_be_left_out_one_by_one),
