@@ -47,9 +47,10 @@ struct rn_callback_bytes_opts {
     void *arg;
     enum rn_link_type link_type;
     uint32_t mtu; /* 0: 1500 */
+    struct rn_mac mac;
 };
 
-/* Returns owned. Errors: NOMEM. */
+/* The functions may close the device, not free it. Returns owned. Errors: NOMEM. */
 RN_PUBLIC RN_MUST_USE int rn_callback_bytes_new(struct rn_device **ret, struct rn_turn *turn,
                                                 const struct rn_callback_bytes_opts *opts);
 /* Tells the device's user that .read has packets (RN_DEV_READABLE), or .write takes them again (RN_DEV_WRITABLE). */

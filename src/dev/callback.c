@@ -54,7 +54,11 @@ static void callback_close(struct rn_device *dev)
 
 static void callback_destroy(struct rn_device *dev)
 {
+    const struct rn_callback_opts *opts = &callback_of(dev)->opts;
+
     callback_close(dev);
+    if (opts->freed != NULL)
+        opts->freed(opts->arg);
     rn_alloc_free(rn_turn_alloc(dev->turn), callback_of(dev), sizeof(struct callback));
 }
 
@@ -80,6 +84,7 @@ int rn_callback_new(struct rn_device **ret, struct rn_turn *turn,
     dev->turn = turn;
     memcpy(dev->name, "callback", sizeof("callback"));
     dev->link_type = opts->link_type;
+    dev->mac = opts->mac;
     dev->caps = opts->caps;
     dev->mtu = opts->mtu != 0 ? opts->mtu : DEFAULT_MTU;
     dev->gso_max_bytes =

@@ -9,11 +9,13 @@ struct rn_callback_opts {
     int (*read)(void *arg, struct rn_pktq *in, unsigned max);
     int (*write)(void *arg, struct rn_pktq *out);
     void (*closed)(void *arg); /* once */
+    void (*freed)(void *arg);  /* once, last */
     void *arg;
     enum rn_link_type link_type;
-    uint32_t mtu;   /* 0: 1500 */
-    uint16_t batch; /* 0: 64 */
-    uint32_t caps;  /* enum rn_device_cap */
+    struct rn_mac mac; /* RN_LINK_ETHERNET only */
+    uint32_t mtu;      /* 0: 1500 */
+    uint16_t batch;    /* 0: 64 */
+    uint32_t caps;     /* enum rn_device_cap */
 };
 
 /* Whoever makes packets tells so with rn_device_notify. Returns owned. Errors: NOMEM. */

@@ -16,22 +16,25 @@ struct byte_callbacks {
 static int read_packets(void *arg, struct rn_pktq *in, unsigned max)
 {
     struct byte_callbacks *self = arg;
-    unsigned n = 0;
+    unsigned n_read = 0; /* what is too large costs time too */
+    int n = 0;
 
-    while (n < max && self->opts.read != NULL) {
+    for (; n_read < max && self->opts.read != NULL && !self->dev->is_closed; n_read++) {
         int len = self->opts.read(self->opts.arg, self->packet, sizeof(self->packet));
         struct rn_pkt *pkt;
+        int err;
 
         if (len <= 0 || (size_t)len > sizeof(self->packet))
-            break;
-        if (rn_bytes_packet(&pkt, self->dev, self->packet, (size_t)len) < 0) {
-            self->dev->drops.n[RN_DROP_TOO_BIG]++;
+            return n > 0 ? n : RN_E_WOULD_BLOCK;
+        err = rn_bytes_packet(&pkt, self->dev, self->packet, (size_t)len);
+        if (err < 0) {
+            self->dev->drops.n[err == RN_E_NO_BUFFER ? RN_DROP_NOMEM : RN_DROP_TOO_BIG]++;
             continue;
         }
         rn_pktq_push(in, pkt);
         n++;
     }
-    return n > 0 ? (int)n : RN_E_WOULD_BLOCK;
+    return n > 0 || n_read > 0 ? n : RN_E_WOULD_BLOCK;
 }
 
 static int write_packets(void *arg, struct rn_pktq *out)
@@ -39,10 +42,11 @@ static int write_packets(void *arg, struct rn_pktq *out)
     struct byte_callbacks *self = arg;
     int n = 0;
 
-    for (; !rn_pktq_is_empty(out); n++) {
+    for (; !rn_pktq_is_empty(out) && !self->dev->is_closed; n++) {
         uint32_t len = out->first->len;
 
         if (len > sizeof(self->packet)) {
+            out->first->account = &self->dev->drops;
             rn_pkt_drop(rn_pktq_pop(out), RN_DROP_TOO_BIG);
             continue;
         }
@@ -60,7 +64,13 @@ static void closed(void *arg)
 
     if (self->opts.closed != NULL)
         self->opts.closed(self->opts.arg);
-    /* A closed device calls nobody any more (dev/callback.c). */
+}
+
+/* Not sooner: the functions may close the device that calls them. */
+static void freed(void *arg)
+{
+    struct byte_callbacks *self = arg;
+
     rn_alloc_free(rn_turn_alloc(self->dev->turn), self, sizeof(*self));
 }
 
@@ -71,8 +81,10 @@ int rn_callback_bytes_new(struct rn_device **ret, struct rn_turn *turn,
     struct rn_callback_opts as_packets = { .read = read_packets,
                                            .write = opts->write != NULL ? write_packets : NULL,
                                            .closed = closed,
+                                           .freed = freed,
                                            .arg = self,
                                            .link_type = opts->link_type,
+                                           .mac = opts->mac,
                                            .mtu = opts->mtu };
     int err;
 

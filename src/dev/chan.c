@@ -102,7 +102,8 @@ int rn_chan_take(struct rn_device *dev, void *buf, size_t cap)
     struct rn_pktq one = { 0 };
     int n;
 
-    if (rn_pktq_is_empty(&chan->as_bytes) && rn_chan_drain(dev, &one, 1) > 0)
+    /* More than once: what cannot be made a wire packet is dropped there. */
+    while (rn_pktq_is_empty(&chan->as_bytes) && rn_chan_drain(dev, &one, 1) > 0)
         rn_bytes_prepare(dev, &one, &chan->as_bytes);
     n = rn_bytes_take(&chan->as_bytes, buf, cap);
     return n == RN_E_WOULD_BLOCK && dev->is_closed ? RN_E_CANCELLED : n;

@@ -269,6 +269,138 @@ static void test_devices_that_cannot_be_allocated_leave_nothing(void **state)
     rn_test_turn_fini(&t);
 }
 
+/* --- functions that know bytes -------------------------------------------------------------------------------- */
+struct careless {
+    struct rn_device *dev;
+    unsigned n_calls;
+    size_t gives_bytes;
+    bool closes;
+};
+
+static int read_bytes(void *arg, void *buf, size_t cap)
+{
+    struct careless *self = arg;
+
+    self->n_calls++;
+    memset(buf, 0x45, cap);
+    if (self->closes)
+        rn_device_close(self->dev);
+    return (int)self->gives_bytes;
+}
+
+static int write_bytes(void *arg, const void *bytes, size_t len)
+{
+    struct careless *self = arg;
+
+    self->n_calls += len != 0 && bytes != NULL;
+    if (self->closes)
+        rn_device_close(self->dev);
+    return 0;
+}
+
+static void careless_init(struct careless *c, struct rn_test_turn *t)
+{
+    struct rn_callback_bytes_opts opts = { .read = read_bytes, .write = write_bytes, .arg = c };
+
+    rn_test_turn_init(t);
+    assert_int_equal(rn_callback_bytes_new(&c->dev, &t->turn, &opts), 0);
+}
+
+/* A reader that finds its source broken closes there and then. */
+static void test_functions_may_close_the_device_that_calls_them(void **state)
+{
+    struct careless c = { .gives_bytes = 48, .closes = true };
+    struct rn_pktq q = { 0 };
+    struct rn_test_turn t;
+    (void)state;
+    careless_init(&c, &t);
+
+    assert_int_equal(c.dev->ops->read_batch(c.dev, &q, 64), 1);
+    rn_pktq_free_all(&q);
+    rn_device_free(c.dev);
+    assert_int_equal(c.n_calls, 1);
+    rn_test_turn_fini(&t);
+
+    careless_init(&c, &t);
+    push_numbers(&t, &q, 0, 2);
+    assert_int_equal(c.dev->ops->write_batch(c.dev, &q), 1);
+    rn_pktq_free_all(&q);
+    rn_device_free(c.dev);
+    assert_int_equal(c.n_calls, 2);
+    rn_test_turn_fini(&t);
+}
+
+static void test_function_that_gives_nothing_but_giants_does_not_hold_up_the_turn(void **state)
+{
+    struct careless c = { .gives_bytes = 1501 };
+    struct rn_pktq q = { 0 };
+    struct rn_test_turn t;
+    (void)state;
+    careless_init(&c, &t);
+
+    assert_int_equal(c.dev->ops->read_batch(c.dev, &q, 64), 0);
+
+    assert_int_equal(c.n_calls, 64);
+    assert_int_equal(c.dev->drops.n[RN_DROP_TOO_BIG], 64);
+    rn_device_free(c.dev);
+    rn_test_turn_fini(&t);
+}
+
+/* --- ends ----------------------------------------------------------------------------------------------------- */
+static void test_what_cannot_be_made_bytes_does_not_hide_what_follows(void **state)
+{
+    struct rn_chan_opts opts = { .caps = RN_DEV_TX_CSUM | RN_DEV_TSO4 };
+    struct rn_test_turn t;
+    struct rn_device *dev;
+    struct rn_pktq q = { 0 };
+    uint8_t bytes[100];
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_chan_new(&dev, &t.turn, &opts), 0);
+    rn_pktq_push(&q, rn_test_lying_tcp4(t.pool, 2));
+    push_numbers(&t, &q, 7, 1);
+    assert_int_equal(dev->ops->write_batch(dev, &q), 2);
+
+    assert_int_equal(rn_chan_take(dev, bytes, sizeof(bytes)), 48);
+
+    assert_int_equal(rn_get_be32(bytes + 28), 7);
+    rn_device_free(dev);
+    rn_test_turn_fini(&t);
+}
+
+/* TestPipe of the seed: closing one end closes both; what was written before is read. */
+static void test_pipe_that_is_closed_at_one_end_is_closed_at_both(void **state)
+{
+    struct heard heard[2] = { { 0 } };
+    struct rn_device_info info;
+    struct rn_test_turn t;
+    struct rn_device *ends[2];
+    struct rn_pktq q = { 0 };
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_pipe_open(ends, &t.turn, 0), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        ends[i]->owner = &heard[i];
+        ends[i]->notify = on_owner;
+    }
+    push_numbers(&t, &q, 0, 1);
+    assert_int_equal(ends[0]->ops->write_batch(ends[0], &q), 1);
+
+    rn_device_close(ends[0]);
+    rn_device_close(ends[1]);
+
+    rn_device_get_info(ends[1], &info);
+    assert_true(info.is_closed);
+    assert_int_equal(heard[0].owner, RN_DEV_CLOSED);
+    assert_int_equal(heard[1].owner, RN_DEV_CLOSED | RN_DEV_READABLE);
+    assert_int_equal(ends[1]->ops->read_batch(ends[1], &q, 9), 1);
+    assert_numbers(&q, 0, 1);
+    assert_int_equal(ends[1]->ops->read_batch(ends[1], &q, 9), RN_E_CANCELLED);
+    rn_device_free(ends[0]);
+    rn_device_free(ends[1]);
+    rn_test_turn_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +411,10 @@ int main(void)
         cmocka_unit_test(test_every_operation_is_told_with_its_result),
         cmocka_unit_test(test_loopback_returns_super_packets_marked_as_ours),
         cmocka_unit_test(test_devices_that_cannot_be_allocated_leave_nothing),
+        cmocka_unit_test(test_functions_may_close_the_device_that_calls_them),
+        cmocka_unit_test(test_function_that_gives_nothing_but_giants_does_not_hold_up_the_turn),
+        cmocka_unit_test(test_what_cannot_be_made_bytes_does_not_hide_what_follows),
+        cmocka_unit_test(test_pipe_that_is_closed_at_one_end_is_closed_at_both),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

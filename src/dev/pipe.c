@@ -33,8 +33,7 @@ static int pipe_read(struct rn_device *dev, struct rn_pktq *in, unsigned max)
     }
     if (n != 0)
         return (int)n;
-    return end->peer == NULL || end->peer->dev.is_closed || dev->is_closed ? RN_E_CANCELLED
-                                                                           : RN_E_WOULD_BLOCK;
+    return dev->is_closed ? RN_E_CANCELLED : RN_E_WOULD_BLOCK;
 }
 
 /* A packet that crosses belongs to another stack: what the first one noted on it goes. */
@@ -54,7 +53,7 @@ static int pipe_write(struct rn_device *dev, struct rn_pktq *out)
     bool was_empty;
     int n = 0;
 
-    if (dev->is_closed || peer == NULL || peer->dev.is_closed)
+    if (dev->is_closed)
         return RN_E_CANCELLED;
     was_empty = rn_pktq_is_empty(&peer->in);
     while (!rn_pktq_is_empty(out)) {
@@ -82,6 +81,8 @@ static void pipe_close(struct rn_device *dev)
     if (dev->is_closed)
         return;
     dev->is_closed = true;
+    if (end->peer != NULL)
+        end->peer->dev.is_closed = true;
     rn_device_notify(dev, RN_DEV_CLOSED);
     if (end->peer != NULL)
         rn_device_notify(&end->peer->dev, RN_DEV_CLOSED);
