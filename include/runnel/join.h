@@ -17,8 +17,9 @@
 struct rn_forwarder;
 struct rn_p2p;
 
-/* Either end of a forwarder failed: closed, or broke. It was taken out and is the caller's again; a new one may be set here. */
 struct rn_forwarder_opts {
+    /* Optional. Either end failed: closed, or broke. It was taken out and is the caller's again. Here a new one may be set, the old
+     * one freed, and the forwarder, too. */
     void (*on_end_failed)(void *arg, struct rn_forwarder *forwarder, struct rn_device *end);
     void *arg;
     bool does_not_merge; /* leave packets as they come, also for an end that takes super-packets */
@@ -85,7 +86,7 @@ struct rn_mux_opts {
     uint32_t
         learned_max; /* addresses remembered, the least recently heard forgotten first; 0: 1024 */
     bool does_not_learn; /* choose by prefix and default only */
-    /* Optional: @member closed or broke and was taken out; it is the caller's again. */
+    /* Optional: @member closed or broke and was taken out; it is the caller's again. Do not free the mux here. */
     void (*on_member_failed)(void *arg, struct rn_device *member);
     void *arg;
 };
@@ -142,7 +143,7 @@ struct rn_bridge;
 struct rn_bridge_opts {
     uint32_t learned_max; /* stations remembered, the one heard least recently forgotten first */
     int64_t age_ns;
-    /* Optional: @port closed or broke and was taken out; it is the caller's again. */
+    /* Optional: @port closed or broke and was taken out; it is the caller's again. Do not free the bridge here. */
     void (*on_port_failed)(void *arg, struct rn_device *port);
     void *arg;
 };

@@ -103,7 +103,7 @@ enum rn_copy_state rn_copy_run(struct rn_copy *copy)
         struct rn_pktq in = { 0 };
         int n;
 
-        if (flush(copy) < 0)
+        if (flush(copy) < 0 || (copy->to != NULL && copy->to->is_closed))
             return RN_COPY_TO_FAILED;
         /* Without a destination nothing is read: the packets wait where they are. */
         if (!rn_pktq_is_empty(&copy->held) || !copy->may_read || copy->to == NULL)

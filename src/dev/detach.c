@@ -21,10 +21,12 @@ static void on_event(struct rn_device *behind, unsigned events)
         self->dev.mtu = behind->mtu;
     if (events & RN_DEV_RENAMED)
         memcpy(self->dev.name, behind->name, sizeof(self->dev.name));
-    if (self->is_shut) /* told when it opens */
-        events &= ~(unsigned)(RN_DEV_READABLE | RN_DEV_WRITABLE);
-    if (events & RN_DEV_CLOSED)
+    if (events & RN_DEV_CLOSED) {
         self->dev.is_closed = true;
+        self->is_shut = false; /* what is left may be read, and the end found */
+    }
+    if (self->is_shut) /* told when it opens */
+        events &= ~(unsigned)(RN_DEV_READABLE | RN_DEV_WRITABLE | RN_DEV_LINK_UP);
     if (events != 0)
         rn_device_notify(&self->dev, events);
 }

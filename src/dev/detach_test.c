@@ -114,12 +114,32 @@ static void test_nested_faces_shut_alone_and_close_together(void **state)
     bench_fini(&b);
 }
 
+/* Whoever waits at a shut face must hear of the end, and may have what came before. */
+static void test_end_of_the_device_is_found_at_a_shut_face(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_init(&b);
+    send_one(&b, b.ends[1], 1);
+    rn_detached_shut(b.face);
+    b.heard = 0;
+
+    rn_device_close(b.ends[1]);
+
+    assert_int_equal(b.heard, RN_DEV_CLOSED);
+    assert_true(b.face->is_closed);
+    take_one(b.face, 1);
+    take_one(b.face, RN_E_CANCELLED);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shut_face_refuses_and_loses_nothing),
         cmocka_unit_test(test_closing_the_face_leaves_the_device_usable),
         cmocka_unit_test(test_nested_faces_shut_alone_and_close_together),
+        cmocka_unit_test(test_end_of_the_device_is_found_at_a_shut_face),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,27 @@ static void test_closed_end_is_drained_taken_out_and_told(void **state)
     line_fini(&l);
 }
 
+static void note_end(struct rn_forwarder *forwarder, struct rn_device *end)
+{
+    forwarder->arg = end;
+}
+
+/* Nobody sends, and still it is told: whoever opens devices anew should not wait for a packet to get stuck. */
+static void test_closed_destination_is_told_before_a_packet_needs_it(void **state)
+{
+    struct line l;
+    (void)state;
+    line_init(&l);
+    rn_test_turn_at(&l.t, 1);
+    l.fwd.on_end_failed = note_end;
+
+    rn_device_close(l.out[1]);
+    rn_test_turn_at(&l.t, 2);
+
+    assert_ptr_equal(l.fwd.arg, l.out[0]);
+    line_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_same_device_again_changes_nothing),
         cmocka_unit_test(test_ends_that_do_not_fit_are_refused),
         cmocka_unit_test(test_closed_end_is_drained_taken_out_and_told),
+        cmocka_unit_test(test_closed_destination_is_told_before_a_packet_needs_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

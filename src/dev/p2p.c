@@ -65,29 +65,26 @@ static void take_out(struct rn_p2p *p2p, enum rn_p2p_side side)
         p2p->on_end_failed(p2p, side, failed);
 }
 
-static void run_lane(struct rn_p2p *p2p, enum rn_p2p_side side)
+/* Returns false when an end failed. Whoever was told may have freed @p2p; else its turn comes again. */
+static bool run_lane(struct rn_p2p *p2p, enum rn_p2p_side side)
 {
-    switch (rn_copy_run(&p2p->lane[side])) {
-    case RN_COPY_WAITS:
-        return;
-    case RN_COPY_HAS_MORE:
-        schedule(p2p);
-        return;
-    case RN_COPY_FROM_FAILED:
-        take_out(p2p, side);
-        return;
-    case RN_COPY_TO_FAILED:
-        take_out(p2p, other(side));
-        return;
-    }
+    enum rn_copy_state state = rn_copy_run(&p2p->lane[side]);
+
+    if (state == RN_COPY_WAITS)
+        return true;
+    schedule(p2p);
+    if (state == RN_COPY_HAS_MORE)
+        return true;
+    take_out(p2p, state == RN_COPY_FROM_FAILED ? side : other(side));
+    return false;
 }
 
 static void run(struct rn_task *task)
 {
     struct rn_p2p *p2p = rn_container_of(task, struct rn_p2p, task);
 
-    run_lane(p2p, RN_P2P_A);
-    run_lane(p2p, RN_P2P_B);
+    if (run_lane(p2p, RN_P2P_A))
+        (void)run_lane(p2p, RN_P2P_B);
 }
 
 static struct rn_pkt *renumber_a_to_b(void *arg, struct rn_pkt *pkt)

@@ -290,6 +290,46 @@ static void test_no_truncation_is_read_past_its_end(void **state)
     rn_test_turn_fini(&t);
 }
 
+struct told {
+    unsigned n;
+    struct rn_p2p *freed;
+};
+
+static void free_it(void *arg, struct rn_p2p *p2p, enum rn_p2p_side side, struct rn_device *end)
+{
+    struct told *told = arg;
+    (void)end;
+
+    assert_int_equal(side, RN_P2P_A);
+    told->n++;
+    told->freed = rn_p2p_free(p2p);
+}
+
+static void test_link_may_be_freed_by_who_is_told_of_its_end(void **state)
+{
+    struct told told = { 0 };
+    struct rn_p2p_opts opts = { .on_end_failed = free_it, .arg = &told };
+    struct rn_device *ends[RN_P2P_SIDES][2];
+    struct rn_test_turn t;
+    struct rn_p2p *p2p;
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(rn_p2p_new(&p2p, &t.turn, &opts), 0);
+    for (unsigned i = 0; i < RN_P2P_SIDES; i++) {
+        assert_int_equal(rn_pipe_open(ends[i], &t.turn, 0), 0);
+        assert_int_equal(rn_p2p_set(p2p, i, ends[i][0]), 0);
+    }
+
+    rn_device_close(ends[RN_P2P_A][1]);
+    rn_test_turn_at(&t, 1);
+
+    assert_int_equal(told.n, 1);
+    assert_null(told.freed);
+    for (unsigned i = 0; i < 2 * RN_P2P_SIDES; i++)
+        rn_device_free(ends[i / 2][i % 2]);
+    rn_test_turn_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_there_and_back_again_is_the_same_packet),
         cmocka_unit_test(test_packet_quoted_by_an_error_is_renumbered_too),
         cmocka_unit_test(test_no_truncation_is_read_past_its_end),
+        cmocka_unit_test(test_link_may_be_freed_by_who_is_told_of_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,22 @@ static void tell_who_has_packets(struct rn_split *split)
     }
 }
 
+static void front_close(struct rn_device *dev)
+{
+    if (dev->is_closed)
+        return;
+    dev->is_closed = true;
+    rn_device_notify(dev, RN_DEV_CLOSED);
+}
+
+static void close_fronts(struct rn_split *split)
+{
+    for (unsigned i = 0; i < RN_SPLIT_FRONTS_MAX; i++) {
+        if (split->fronts[i] != NULL)
+            front_close(&split->fronts[i]->dev);
+    }
+}
+
 static void run(struct rn_task *task)
 {
     struct rn_split *split = rn_container_of(task, struct rn_split, task);
@@ -72,6 +88,8 @@ static void run(struct rn_task *task)
     tell_who_has_packets(split);
     if (n >= 0)
         rn_turn_schedule(split->below->turn, RN_PHASE_DELIVER, &split->task);
+    else if (n != RN_E_WOULD_BLOCK)
+        close_fronts(split); /* the device below is closed, and nothing is left in it */
 }
 
 static void tell_who_was_refused(struct rn_split *split)
@@ -86,11 +104,18 @@ static void tell_who_was_refused(struct rn_split *split)
     }
 }
 
-static void copy_mtu(struct rn_split *split)
+/* A front looks like the device below. */
+static void follow(struct rn_split *split)
 {
+    const struct rn_device *below = split->below;
+
     for (unsigned i = 0; i < RN_SPLIT_FRONTS_MAX; i++) {
-        if (split->fronts[i] != NULL)
-            split->fronts[i]->dev.mtu = split->below->mtu;
+        struct front *front = split->fronts[i];
+
+        if (front == NULL)
+            continue;
+        front->dev.mtu = below->mtu;
+        memcpy(front->dev.name, below->name, sizeof(front->dev.name));
     }
 }
 
@@ -98,21 +123,22 @@ static void on_event(struct rn_device *below, unsigned events)
 {
     struct rn_split *split = below->owner;
 
-    if (events & RN_DEV_READABLE)
+    if (events & (RN_DEV_READABLE | RN_DEV_CLOSED))
         rn_turn_schedule(below->turn, RN_PHASE_DELIVER, &split->task);
     if (events & RN_DEV_WRITABLE)
         tell_who_was_refused(split);
-    if (events & RN_DEV_MTU_CHANGED)
-        copy_mtu(split);
-    events &= RN_DEV_MTU_CHANGED | RN_DEV_LINK_UP | RN_DEV_LINK_DOWN | RN_DEV_CLOSED;
-    if (events != 0)
-        tell_fronts(split, events);
+    /* That it closed is found by reading, behind what it still has. */
+    events &= ~(unsigned)(RN_DEV_READABLE | RN_DEV_WRITABLE | RN_DEV_CLOSED);
+    if (events == 0)
+        return;
+    follow(split);
+    tell_fronts(split, events);
 }
 
 /* --- a front -------------------------------------------------------------------------------------------------- */
 static bool is_over(const struct front *front)
 {
-    return front->dev.is_closed || front->split == NULL || front->split->below->is_closed;
+    return front->dev.is_closed || front->split == NULL;
 }
 
 static int front_read(struct rn_device *dev, struct rn_pktq *in, unsigned max)
@@ -137,14 +163,6 @@ static int front_write(struct rn_device *dev, struct rn_pktq *out)
     n = front->split->below->ops->write_batch(front->split->below, out);
     front->was_refused = n >= 0 && !rn_pktq_is_empty(out);
     return n;
-}
-
-static void front_close(struct rn_device *dev)
-{
-    if (dev->is_closed)
-        return;
-    dev->is_closed = true;
-    rn_device_notify(dev, RN_DEV_CLOSED);
 }
 
 static void front_destroy(struct rn_device *dev)
@@ -216,11 +234,10 @@ struct rn_split *rn_split_free(struct rn_split *split)
         return NULL;
     alloc = rn_turn_alloc(split->below->turn);
     rn_turn_unschedule(&split->task);
+    close_fronts(split);
     for (unsigned i = 0; i < RN_SPLIT_FRONTS_MAX; i++) {
-        if (split->fronts[i] == NULL)
-            continue;
-        front_close(&split->fronts[i]->dev);
-        split->fronts[i]->split = NULL;
+        if (split->fronts[i] != NULL)
+            split->fronts[i]->split = NULL;
     }
     split->below->notify = NULL;
     rn_device_free(split->below);

@@ -147,6 +147,70 @@ static void test_fronts_outlive_the_splitter_closed(void **state)
     bench_fini(&b);
 }
 
+struct heard {
+    unsigned events;
+};
+
+static void hear(struct rn_device *dev, unsigned events)
+{
+    ((struct heard *)dev->owner)->events |= events;
+}
+
+/* More than one look takes waits below when it closes: all of it reaches the fronts before they are over. */
+static void test_fronts_close_behind_the_last_packet(void **state)
+{
+    struct rn_pktq q = { 0 };
+    struct heard heard = { 0 };
+    struct bench b;
+    (void)state;
+    bench_init(&b);
+    rn_split_free(b.split);
+    rn_device_free(b.front[0]);
+    rn_device_free(b.front[1]);
+    assert_int_equal(rn_chan_new(&b.below, &b.t.turn, &(struct rn_chan_opts){ 0 }), 0);
+    assert_int_equal(rn_split_new(&b.split, b.below, &(struct rn_split_opts){ 0 }), 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(rn_split_front(&b.front[i], b.split, i), 0);
+    b.front[0]->owner = &heard;
+    b.front[0]->notify = hear;
+    for (unsigned i = 0; i < 200; i++)
+        rn_pktq_push(&q, rn_test_udp4(b.t.pool, 0, 20));
+    assert_int_equal(rn_chan_inject(b.below, &q), 200);
+
+    rn_device_close(b.below);
+    assert_int_equal(b.front[0]->ops->read_batch(b.front[0], &q, 1), RN_E_WOULD_BLOCK);
+    rn_test_turn_at(&b.t, 1);
+
+    assert_int_equal(heard.events & RN_DEV_CLOSED, RN_DEV_CLOSED);
+    assert_true(b.front[0]->is_closed);
+    assert_int_equal(take_all(b.front[0]), 200);
+    assert_int_equal(b.front[0]->ops->read_batch(b.front[0], &q, 1), RN_E_CANCELLED);
+    rn_pktq_push(&q, rn_test_udp4(b.t.pool, 0, 20));
+    assert_int_equal(b.front[1]->ops->write_batch(b.front[1], &q), RN_E_CANCELLED);
+    rn_pktq_free_all(&q);
+    bench_fini(&b);
+}
+
+static void test_fronts_follow_name_and_mtu_of_the_device(void **state)
+{
+    struct heard heard = { 0 };
+    struct bench b;
+    (void)state;
+    bench_init(&b);
+    b.front[1]->owner = &heard;
+    b.front[1]->notify = hear;
+
+    memcpy(b.below->name, "blue", sizeof("blue"));
+    b.below->mtu = 1200;
+    rn_device_notify(b.below, RN_DEV_RENAMED | RN_DEV_MTU_CHANGED);
+
+    assert_string_equal(b.front[1]->name, "blue");
+    assert_int_equal(b.front[1]->mtu, 1200);
+    assert_int_equal(heard.events, RN_DEV_RENAMED | RN_DEV_MTU_CHANGED);
+    rn_test_turn_at(&b.t, 1);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_all_fronts_leave_through_the_one_device),
         cmocka_unit_test(test_numbers_of_fronts_are_unique_and_free_again),
         cmocka_unit_test(test_fronts_outlive_the_splitter_closed),
+        cmocka_unit_test(test_fronts_close_behind_the_last_packet),
+        cmocka_unit_test(test_fronts_follow_name_and_mtu_of_the_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
