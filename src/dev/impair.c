@@ -104,8 +104,15 @@ static void enqueue_sorted(struct rn_pktq *q, struct rn_pkt *pkt)
     *q = before;
 }
 
+/* Not the stack's fault: on the device's own account. */
+static void lose(struct impair *self, struct rn_pkt *pkt, enum rn_drop why)
+{
+    pkt->account = &self->base.dev.drops;
+    rn_pkt_drop(pkt, why);
+}
+
 /* Flips a bit and completes the checksum first, as the wire would carry it. */
-static struct rn_pkt *corrupt(struct lane *lane, struct rn_pkt *pkt)
+static struct rn_pkt *corrupt(struct impair *self, struct lane *lane, struct rn_pkt *pkt)
 {
     uint8_t bytes[RN_PKT_PULLUP_BYTES];
     size_t len = rn_min_size(pkt->len, sizeof(bytes));
@@ -125,7 +132,7 @@ static struct rn_pkt *corrupt(struct lane *lane, struct rn_pkt *pkt)
         if (pkt->frags[i].len != 0 &&
             !rn_pkt_append_ref(copy, pkt->frags[i].buf, pkt->frags[i].off, pkt->frags[i].len)) {
             rn_pkt_free(copy);
-            rn_pkt_free(pkt);
+            lose(self, pkt, RN_DROP_NOMEM);
             return NULL;
         }
     }
@@ -141,7 +148,7 @@ static void admit(struct impair *self, struct lane *lane, struct rn_pkt *pkt)
 
     if (lane->waiting.n_pkts >= max) {
         lane->stats.queue_full++;
-        rn_pkt_drop(pkt, RN_DROP_QUEUE_FULL);
+        lose(self, pkt, RN_DROP_QUEUE_FULL);
         return;
     }
     pkt->time_ns = due_time(lane, pkt, self->base.dev.turn->now_ns);
@@ -156,8 +163,7 @@ static void suffer(struct impair *self, struct lane *lane, struct rn_pkt *pkt)
 
     if (is_lost(lane)) {
         lane->stats.lost++;
-        pkt->account = &self->base.dev.drops; /* not the stack's fault */
-        rn_pkt_drop(pkt, RN_DROP_IMPAIRED);
+        lose(self, pkt, RN_DROP_IMPAIRED);
         return;
     }
     if (chance(lane, lane->dir.dup_ppm)) {
@@ -165,7 +171,7 @@ static void suffer(struct impair *self, struct lane *lane, struct rn_pkt *pkt)
         lane->stats.duplicated += twin != NULL;
     }
     if (chance(lane, lane->dir.corrupt_ppm))
-        pkt = corrupt(lane, pkt);
+        pkt = corrupt(self, lane, pkt);
     if (pkt != NULL)
         admit(self, lane, pkt);
     if (twin != NULL)
@@ -243,9 +249,12 @@ static int impair_read(struct rn_device *dev, struct rn_pktq *in, unsigned max)
     for (n = 0; n < max && !rn_pktq_is_empty(&self->in.ready); n++)
         rn_pktq_push(in, rn_pktq_pop(&self->in.ready));
     arm(self);
-    if (n == 0 && below > 0)
+    if (n != 0)
+        return (int)n;
+    if (below > 0)
         return 0; /* read, but all of it waits or is lost: ask again */
-    return n != 0 ? (int)n : below;
+    /* What is under way arrives also from a device that has closed. */
+    return rn_pktq_is_empty(&self->in.waiting) ? below : RN_E_WOULD_BLOCK;
 }
 
 static int impair_write(struct rn_device *dev, struct rn_pktq *out)

@@ -225,6 +225,73 @@ static void test_text_becomes_numbers(void **state)
     assert_int_equal(o.seed, 9);
 }
 
+static void test_corruption_flips_one_bit_and_spares_the_senders_copy(void **state)
+{
+    struct rn_impair_stats in;
+    struct rn_impair_stats out;
+    struct rn_pktq q = { 0 };
+    uint8_t sent[PACKET_BYTES];
+    uint8_t got[PACKET_BYTES];
+    struct rn_pkt *kept;
+    unsigned n_bits = 0;
+    struct link l;
+    (void)state;
+    link_init(&l, "corrupt=100%,seed=3");
+    rn_pktq_push(&q, rn_test_udp4(l.t.pool, 1, PACKET_BYTES - 28));
+    kept = rn_pkt_clone(q.first);
+
+    assert_int_equal(l.near->ops->write_batch(l.near, &q), 1);
+    assert_int_equal(l.far->ops->read_batch(l.far, &q, 1), 1);
+
+    assert_int_equal(q.first->len, PACKET_BYTES);
+    rn_pkt_copy_out(kept, 0, sent, sizeof(sent));
+    rn_pkt_copy_out(q.first, 0, got, sizeof(got));
+    for (size_t i = 0; i < PACKET_BYTES; i++)
+        n_bits += (unsigned)__builtin_popcount(sent[i] ^ got[i]);
+    assert_int_equal(n_bits, 1);
+    assert_int_equal(rn_checksum(sent, 20, 0), 0xffff);
+    rn_impair_get_stats(l.near, &in, &out);
+    assert_int_equal(out.corrupted, 1);
+    rn_pkt_free(kept);
+    rn_pktq_free_all(&q);
+    link_fini(&l);
+}
+
+static void test_packets_it_loses_are_on_its_own_account(void **state)
+{
+    struct rn_device_info info;
+    struct link l;
+    (void)state;
+    link_init(&l, "delay=1s,queue=10");
+
+    send_all(&l, 25);
+
+    rn_device_get_info(l.near, &info);
+    assert_int_equal(l.n_got, 10);
+    assert_int_equal(info.dropped, 15);
+    link_fini(&l);
+}
+
+static void test_what_is_under_way_arrives_after_the_sender_closed(void **state)
+{
+    struct rn_pktq q = { 0 };
+    struct link l;
+    (void)state;
+    link_init(&l, "in:delay=1s");
+    rn_pktq_push(&q, rn_test_udp4(l.t.pool, 1, 20));
+    assert_int_equal(l.far->ops->write_batch(l.far, &q), 1);
+    assert_int_equal(l.near->ops->read_batch(l.near, &q, 1), 0);
+
+    rn_device_close(l.far);
+    assert_int_equal(l.near->ops->read_batch(l.near, &q, 1), RN_E_WOULD_BLOCK);
+    rn_test_turn_at(&l.t, 2 * RN_NS_PER_S);
+
+    assert_int_equal(l.near->ops->read_batch(l.near, &q, 1), 1);
+    rn_pktq_free_all(&q);
+    assert_int_equal(l.near->ops->read_batch(l.near, &q, 1), RN_E_CANCELLED);
+    link_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +304,9 @@ int main(void)
         cmocka_unit_test(test_loss_is_per_wire_packet_of_a_super_packet),
         cmocka_unit_test(test_bad_words_are_named),
         cmocka_unit_test(test_text_becomes_numbers),
+        cmocka_unit_test(test_corruption_flips_one_bit_and_spares_the_senders_copy),
+        cmocka_unit_test(test_packets_it_loses_are_on_its_own_account),
+        cmocka_unit_test(test_what_is_under_way_arrives_after_the_sender_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

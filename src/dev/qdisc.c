@@ -13,6 +13,7 @@
 #define DEFAULT_TARGET  (5 * RN_NS_PER_MS)
 #define DEFAULT_INTVL   (100 * RN_NS_PER_MS)
 #define DEFAULT_QUANTUM 1514u
+#define INTVL_MAX       (24 * 3600 * RN_NS_PER_S)
 #define WRITE_BATCH     64u
 
 struct qdisc {
@@ -134,14 +135,28 @@ static void on_timer(struct rn_timer *timer)
     (void)drain(self); /* a closed device has told so */
 }
 
+static uint32_t packet_max(const struct rn_device *below)
+{
+    return rn_min_u32(below->mtu, UINT16_MAX + 1) + RN_ETH_HDR_BYTES;
+}
+
+/* A larger MTU brings packets that no bucket of the old size holds. */
+static void widen(struct qdisc *self)
+{
+    self->opts.burst_bytes = rn_max_u32(self->opts.burst_bytes, packet_max(self->base.below));
+    self->bucket.burst = rn_max_u64(self->bucket.burst, self->opts.burst_bytes);
+    if (self->fq != NULL)
+        self->fq->mtu = self->base.dev.mtu;
+}
+
 static unsigned on_below(struct rn_stacked *base, unsigned events)
 {
     struct qdisc *self = rn_container_of(base, struct qdisc, base);
 
+    if ((events & RN_DEV_MTU_CHANGED) != 0)
+        widen(self);
     if ((events & RN_DEV_WRITABLE) != 0)
         (void)drain(self);
-    if (self->fq != NULL)
-        self->fq->mtu = base->dev.mtu;
     return events & ~(unsigned)RN_DEV_WRITABLE; /* we never refuse */
 }
 
@@ -209,12 +224,12 @@ static const struct rn_device_ops qdisc_ops = {
     .destroy = qdisc_destroy,
 };
 
-static void fill_in(struct rn_qdisc_opts *o)
+static void fill_in(struct rn_qdisc_opts *o, const struct rn_device *below)
 {
     if (o->limit_pkts == 0)
         o->limit_pkts = o->kind == RN_QDISC_FIFO ? FIFO_LIMIT : FQ_LIMIT;
     if (o->burst_bytes == 0)
-        o->burst_bytes = DEFAULT_BURST;
+        o->burst_bytes = rn_max_u32(DEFAULT_BURST, packet_max(below));
     if (o->target_ns == 0)
         o->target_ns = DEFAULT_TARGET;
     if (o->interval_ns == 0)
@@ -245,8 +260,8 @@ static int new_fq(struct qdisc *self, struct rn_device *below)
 static bool is_valid(const struct rn_qdisc_opts *o, const struct rn_device *below)
 {
     return o->kind <= RN_QDISC_FQ_CODEL && o->target_ns >= 0 && o->interval_ns >= 0 &&
-           (o->rate_bytes_per_s == 0 || o->burst_bytes == 0 ||
-            o->burst_bytes >= below->mtu + RN_ETH_HDR_BYTES);
+           o->interval_ns <= INTVL_MAX &&
+           (o->rate_bytes_per_s == 0 || o->burst_bytes == 0 || o->burst_bytes >= packet_max(below));
 }
 
 int rn_qdisc_new(struct rn_device **ret, struct rn_device *below, const struct rn_qdisc_opts *opts)
@@ -260,7 +275,7 @@ int rn_qdisc_new(struct rn_device **ret, struct rn_device *below, const struct r
     if (self == NULL)
         return RN_E_NOMEM;
     self->opts = *opts;
-    fill_in(&self->opts);
+    fill_in(&self->opts, below);
     if (opts->kind == RN_QDISC_FQ_CODEL && new_fq(self, below) < 0) {
         rn_alloc_free(alloc, self, sizeof(*self));
         return RN_E_NOMEM;

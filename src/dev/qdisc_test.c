@@ -287,6 +287,40 @@ static void test_over_the_limit_the_fattest_flow_pays(void **state)
     bench_fini(&b);
 }
 
+/* Of an MTU that was raised, a packet larger than the bucket would be dropped for ever. */
+static void test_bucket_grows_with_the_mtu(void **state)
+{
+    struct rn_qdisc_opts opts = { .rate_bytes_per_s = 1000000, .burst_bytes = 2000 };
+    struct rn_pktq q = { 0 };
+    struct bench b;
+    (void)state;
+    bench_init(&b, &opts, 0);
+
+    b.below->mtu = 9000;
+    rn_device_notify(b.below, RN_DEV_MTU_CHANGED);
+    rn_pktq_push(&q, rn_test_udp4(b.t.pool, 1, 2020));
+    assert_true(rn_pkt_append_copy(q.first, (uint8_t[3000]){ 0 }, 3000));
+    assert_int_equal(b.queue->ops->write_batch(b.queue, &q), 1);
+    rn_test_turn_at(&b.t, RN_NS_PER_S);
+
+    assert_int_equal(take(&b, &q, 9), 1);
+    rn_pktq_free_all(&q);
+    bench_fini(&b);
+}
+
+static void test_times_that_no_clock_reaches_are_refused(void **state)
+{
+    struct rn_qdisc_opts opts = { .kind = RN_QDISC_FQ_CODEL, .interval_ns = INT64_MAX };
+    struct rn_device *queue;
+    struct bench b;
+    (void)state;
+    bench_init(&b, &(struct rn_qdisc_opts){ 0 }, 0);
+
+    assert_int_equal(rn_qdisc_new(&queue, b.below, &opts), RN_E_BAD_OPTION);
+
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_standing_queue_is_dropped_from_or_marked),
         cmocka_unit_test(test_short_queue_is_left_alone),
         cmocka_unit_test(test_over_the_limit_the_fattest_flow_pays),
+        cmocka_unit_test(test_bucket_grows_with_the_mtu),
+        cmocka_unit_test(test_times_that_no_clock_reaches_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
