@@ -24,7 +24,8 @@ struct rn_unix_opts {
  * it there is no telling frames apart. Returns owned. Errors: NOMEM, BAD_OPTION (path too long), host. */
 RN_PUBLIC RN_MUST_USE int rn_unix_stream_open(struct rn_device **ret, struct rn_turn *turn,
                                               const char *path, const struct rn_unix_opts *opts);
-/* The same over a connected stream socket, say one that was accepted. Takes @fd over on success only. */
+/* The same over a connected stream socket, say one that was accepted. Takes @fd over on success only. Errors: also BAD_OPTION (no
+ * stream). */
 RN_PUBLIC RN_MUST_USE int rn_unix_stream_from_fd(struct rn_device **ret, struct rn_turn *turn,
                                                  int fd, const struct rn_unix_opts *opts);
 
@@ -34,6 +35,7 @@ RN_PUBLIC RN_MUST_USE int rn_unix_stream_from_fd(struct rn_device **ret, struct 
 RN_PUBLIC RN_MUST_USE int rn_unix_dgram_open(struct rn_device **ret, struct rn_turn *turn,
                                              const char *local, const char *remote,
                                              const struct rn_unix_opts *opts);
-/* The same over a connected datagram or seqpacket socket. Takes @fd over on success only. */
+/* The same over a connected datagram or seqpacket socket, or whatever gives a whole frame for each read. Takes @fd over on success
+ * only. Errors: also BAD_OPTION (a stream). */
 RN_PUBLIC RN_MUST_USE int rn_unix_dgram_from_fd(struct rn_device **ret, struct rn_turn *turn,
                                                 int fd, const struct rn_unix_opts *opts);

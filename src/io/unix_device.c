@@ -249,13 +249,28 @@ static const struct rn_device_ops stream_ops = {
     .destroy = stream_destroy,
 };
 
+/* A stream that is taken for datagrams, or the reverse, would seem to work for a while. Of what is no socket the caller knows better. */
+static int check_kind(int fd, bool wants_stream)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+        return errno == ENOTSOCK && !wants_stream ? RN_OK : rn_err_from_errno(errno);
+    return (type == SOCK_STREAM) == wants_stream ? RN_OK : RN_E_BAD_OPTION;
+}
+
 int rn_unix_stream_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
                            const struct rn_unix_opts *opts)
 {
     const struct rn_alloc *alloc = rn_turn_alloc(turn);
-    struct stream_device *self = rn_alloc_new(alloc, sizeof(*self));
+    struct stream_device *self;
     struct rn_device *dev;
+    int err = check_kind(fd, true);
 
+    if (err < 0)
+        return err;
+    self = rn_alloc_new(alloc, sizeof(*self));
     if (self == NULL)
         return RN_E_NOMEM;
     dev = &self->dev;
@@ -300,8 +315,9 @@ int rn_unix_dgram_from_fd(struct rn_device **ret, struct rn_turn *turn, int fd,
                                            .mtu = opts->mtu != 0 ? opts->mtu : 1500,
                                            .link_type = opts->is_ip ? RN_LINK_IP : RN_LINK_ETHERNET,
                                            .mac = opts->mac };
+    int err = check_kind(fd, false);
 
-    return rn_fd_device_new(ret, turn, &fdo);
+    return err < 0 ? err : rn_fd_device_new(ret, turn, &fdo);
 }
 
 int rn_unix_dgram_open(struct rn_device **ret, struct rn_turn *turn, const char *local,

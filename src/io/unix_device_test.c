@@ -4,6 +4,7 @@
 #include <runnel/err.h>
 #include <runnel/unix.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -240,6 +241,29 @@ static void test_paths_lead_to_each_other(void **state)
     rn_test_turn_fini(&t);
 }
 
+static void test_socket_of_the_other_kind_is_refused_and_left_alone(void **state)
+{
+    const struct rn_unix_opts opts = { 0 };
+    struct rn_test_turn t;
+    struct rn_device *dev;
+    int fds[2];
+    (void)state;
+    rn_test_turn_init(&t);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+
+    assert_int_equal(rn_unix_dgram_from_fd(&dev, &t.turn, fds[0], &opts), RN_E_BAD_OPTION);
+    assert_int_equal(rn_unix_stream_from_fd(&dev, &t.turn, -1, &opts), rn_err_from_errno(EBADF));
+    assert_int_equal(rn_unix_dgram_from_fd(&dev, &t.turn, -1, &opts), rn_err_from_errno(EBADF));
+
+    assert_int_equal(close(fds[0]), 0);
+    close(fds[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(rn_unix_stream_from_fd(&dev, &t.turn, fds[0], &opts), RN_E_BAD_OPTION);
+    assert_int_equal(close(fds[0]), 0);
+    close(fds[1]);
+    rn_test_turn_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_rest_of_the_last_frame_follows_as_soon_as_there_is_room),
         cmocka_unit_test(test_end_of_the_peer_closes_after_the_last_frame),
         cmocka_unit_test(test_paths_lead_to_each_other),
+        cmocka_unit_test(test_socket_of_the_other_kind_is_refused_and_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
