@@ -69,7 +69,8 @@ static int open_capture(struct link *l, const char *path)
 
     if (fd < 0)
         return RN_E_NO_FILE;
-    err = rn_pcap_out_new(&l->capture, l->loop, fd, "swap_ends 1");
+    err = rn_pcap_out_new(&l->capture, l->loop, fd,
+                          &(struct rn_pcap_out_opts){ .app = "swap_ends 1" });
     return err < 0 ? err : rn_pcap_out_interface(l->capture, "link", RN_LINK_IP, &l->sink);
 }
 

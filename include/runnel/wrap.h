@@ -32,23 +32,34 @@ RN_PUBLIC RN_MUST_USE int rn_sniffer_new(struct rn_device **ret, struct rn_devic
 struct rn_pcap_out;
 
 struct rn_pcap_out_stats {
-    uint64_t written; /* packets */
-    uint64_t lost;    /* packets that found no room */
+    uint64_t written;     /* packets */
+    uint64_t lost;        /* packets that found no room */
+    uint64_t passed_over; /* packets that the filter does not want */
     int err; /* the first failure of the descriptor (rn_err); recording has ended; else 0 */
 };
 
 #define RN_PCAP_OUT_INTERFACES_MAX 8u
 
+/* Zero is: pcapng, all bytes of every packet. */
+struct rn_pcap_out_opts {
+    const char *app;                    /* "name version", for the file's head; NULL: none */
+    const struct rn_pkt_filter *filter; /* NULL: every packet; copied */
+    uint32_t snap_bytes;                /* kept of a packet at most; 0: all */
+    bool
+        is_classic; /* the old format, pcap: one interface without a name, packets without direction */
+};
+
 /*
- * A capture (pcapng) to an open descriptor: a file, or a pipe to a running Wireshark. Blocks are gathered and written whole at most
+ * A capture to an open descriptor: a file, or a pipe to a running Wireshark. Blocks are gathered and written whole at most
  * every 100 ms. A reader that is too slow, or a full disk, costs records, which are counted, and never time. Takes @fd over on
- * success. @app is "name version". Returns owned. Errors: NOMEM.
+ * success. Returns owned. Errors: NOMEM.
  */
 RN_PUBLIC RN_MUST_USE int rn_pcap_out_new(struct rn_pcap_out **ret, struct rn_loop *loop, int fd,
-                                          const char *app);
+                                          const struct rn_pcap_out_opts *opts);
 /* Writes what is gathered, closes. Consumes @out (may be NULL). Returns NULL. */
 RN_PUBLIC struct rn_pcap_out *rn_pcap_out_free(struct rn_pcap_out *out);
-/* Declares an interface; returns a sink for rn_sniffer_new, valid as long as @out. Errors: LIMIT. */
+/* Declares an interface; returns a sink for rn_sniffer_new, valid as long as @out. Errors: LIMIT (more than
+ * RN_PCAP_OUT_INTERFACES_MAX, of the old format more than one). */
 RN_PUBLIC RN_MUST_USE int rn_pcap_out_interface(struct rn_pcap_out *out, const char *name,
                                                 enum rn_link_type link, struct rn_sniff_sink *ret);
 RN_PUBLIC void rn_pcap_out_get_stats(const struct rn_pcap_out *out, struct rn_pcap_out_stats *ret);

@@ -25,6 +25,8 @@ static const struct rn_opt options[] = {
       AT(publish), 0, 0, NULL },
     { "pcap", 0, RN_OPT_TEXT, "FILE", "capture its packets as pcapng (- is stdout)", AT(pcap), 0, 0,
       NULL },
+    { "pcap-filter", 0, RN_OPT_TEXT, "EXPR", "only these: 'tcp port 443 and not host 10.0.0.1'",
+      AT(pcap_filter), 0, 0, NULL },
     { "impair", 0, RN_OPT_TEXT, "LIST", "bad link: loss=1%,delay=20ms,rate=10mbit,...", AT(impair),
       0, 0, NULL },
     { "dns", 0, RN_OPT_LIST, "ADDR", "ask this nameserver, not the host's", AT(dns), 0, 0, NULL },
@@ -146,6 +148,9 @@ const struct rn_verb rn_verb_run = {
         "stays with one of them, so a single one gets no faster, and datagrams that are never "
         "answered get dearer: many cross from one to another. It takes a TUN, and neither --pcap "
         "nor --impair, which want all packets in one place.\n"
+        "Words of --pcap-filter, as tcpdump has them: ip, ip6, tcp, udp, icmp, icmp6; host ADDR, "
+        "net PREFIX, port N, portrange N-M, with src or dst before them; less N, greater N; and, "
+        "or, not, parentheses.\n"
         "Words of --impair: loss, dup, reorder, corrupt, burst (percent), delay, jitter (us, ms, "
         "s), rate (kbit, "
         "mbit, gbit), queue (packets), seed; in: or out: before a word limits it to one direction.",

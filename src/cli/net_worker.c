@@ -106,10 +106,12 @@ static int build_link(struct rn_net_worker *w)
     int err;
 
     if (w->config->has_pcap) {
+        const struct rn_pcap_out_opts opts = { .app = "runnel " RN_VERSION,
+                                               .filter = &w->config->plan.pcap_filter };
         struct rn_sniff_sink sink;
 
         *w->ret_what = "start the capture";
-        err = rn_pcap_out_new(&w->pcap, w->loop, w->pcap_fd, "runnel " RN_VERSION);
+        err = rn_pcap_out_new(&w->pcap, w->loop, w->pcap_fd, &opts);
         if (err < 0)
             return err;
         err = rn_pcap_out_interface(w->pcap, w->config->cell.ifname, w->device->link_type, &sink);

@@ -128,6 +128,26 @@ static int read_impair(const struct rn_run_opts *opts, struct rn_run_plan *plan)
     return RN_OK;
 }
 
+static int read_capture(const struct rn_run_opts *opts, struct rn_run_plan *plan)
+{
+    const char *word;
+    size_t len;
+
+    if (opts->pcap_filter == NULL)
+        return RN_OK;
+    if (opts->pcap == NULL) {
+        fprintf(stderr, "runnel run: --pcap-filter needs --pcap FILE\n");
+        return RN_E_PARSE;
+    }
+    if (rn_pkt_filter_parse(opts->pcap_filter, &plan->pcap_filter, &word, &len) >= 0)
+        return RN_OK;
+    fprintf(stderr,
+            "runnel run: --pcap-filter: cannot read '%.*s'\n"
+            "hint: write it as for tcpdump: tcp port 443 and not host 10.0.0.1\n",
+            len != 0 ? (int)len : (int)strlen("the end"), len != 0 ? word : "the end");
+    return RN_E_PARSE;
+}
+
 /* A veth has no queues, a capture one order of packets, a bad link one rate and one seed. */
 static int read_workers(const struct rn_run_opts *opts, struct rn_run_plan *plan)
 {
@@ -157,6 +177,8 @@ int rn_plan_run(const struct rn_run_opts *opts, const struct rn_host_view *host,
         err = read_dns(opts, host, &plan);
     if (err >= 0)
         err = read_impair(opts, &plan);
+    if (err >= 0)
+        err = read_capture(opts, &plan);
     if (err >= 0)
         err = read_workers(opts, &plan);
     if (err < 0)
@@ -237,7 +259,8 @@ void rn_plan_print(const struct rn_run_plan *plan, const struct rn_run_opts *opt
     if (plan->has_impair)
         fprintf(to, "impair    %s\n", opts->impair);
     if (opts->pcap != NULL)
-        fprintf(to, "capture   %s\n", opts->pcap);
+        fprintf(to, "capture   %s%s%s\n", opts->pcap, opts->pcap_filter != NULL ? " of " : "",
+                opts->pcap_filter != NULL ? opts->pcap_filter : "");
     fprintf(to, "command  ");
     for (; *argv != NULL; argv++)
         fprintf(to, " %s", *argv);

@@ -8,6 +8,7 @@
 #include "dev/impair.h"
 
 #include <runnel/addr.h>
+#include <runnel/pkt.h>
 
 #define RN_PLAN_DNS_MAX 8u
 
@@ -16,6 +17,7 @@ struct rn_run_opts {
     struct rn_opt_list publish;
     struct rn_opt_list dns;
     const char *pcap;
+    const char *pcap_filter;
     const char *impair;
     const char *link; /* auto, tun, veth */
     const char *io;   /* epoll, uring */
@@ -61,6 +63,7 @@ struct rn_run_plan {
     unsigned n_publish;
     bool has_impair;
     struct rn_impair_opts impair;
+    struct rn_pkt_filter pcap_filter;
     bool has_userns;
 };
 

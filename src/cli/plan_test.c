@@ -173,6 +173,25 @@ static void test_workers_take_a_tun_that_is_all_theirs(void **state)
     assert_int_equal(rn_plan_run(&many, &host, &plan), RN_E_PARSE);
 }
 
+static void test_filter_of_the_capture_is_read_before_anything_starts(void **state)
+{
+    struct rn_host_view host = { 0 };
+    struct rn_run_opts opts = plain;
+    struct rn_run_plan plan;
+    (void)state;
+
+    opts.pcap = "-";
+    opts.pcap_filter = "udp port 53";
+    assert_int_equal(rn_plan_run(&opts, &host, &plan), 0);
+    assert_true(plan.pcap_filter.n > 0);
+
+    opts.pcap_filter = "udp prot 53";
+    assert_int_equal(rn_plan_run(&opts, &host, &plan), RN_E_PARSE);
+    opts.pcap_filter = "udp";
+    opts.pcap = NULL;
+    assert_int_equal(rn_plan_run(&opts, &host, &plan), RN_E_PARSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_no_free_prefix_is_an_error),
         cmocka_unit_test(test_a_small_mtu_has_no_ipv6),
         cmocka_unit_test(test_workers_take_a_tun_that_is_all_theirs),
+        cmocka_unit_test(test_filter_of_the_capture_is_read_before_anything_starts),
         cmocka_unit_test(test_a_resolv_conf_is_read_as_the_resolver_reads_it),
         cmocka_unit_test(test_a_resolv_conf_of_any_size_is_bounded),
         cmocka_unit_test(test_loopback_resolvers_lead_to_ours),

@@ -5,6 +5,7 @@
 #include "io/clock.h"
 #include "wire/pcapng.h"
 #include <runnel/err.h>
+#include <runnel/pkt.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,11 @@
 struct interface {
     struct rn_pcap_out *out;
     uint32_t id;
+    enum rn_link_type link;
 };
+
+/* What is said of every file of the old format. */
+static const struct rn_pcap_file classic = { .snap_len = RN_PCAP_SNAP_MAX, .is_ns = true };
 
 struct rn_pcap_out {
     struct rn_loop *loop; /* borrows */
@@ -27,6 +32,9 @@ struct rn_pcap_out {
     struct rn_timer timer;  /* armed while something is gathered */
     int64_t wall_offset_ns; /* what makes a turn's time a date */
     size_t len;
+    struct rn_pkt_filter filter;
+    uint32_t snap_bytes;
+    bool is_classic;
     unsigned n_interfaces;
     struct interface interfaces[RN_PCAP_OUT_INTERFACES_MAX];
     struct rn_pcap_out_stats stats;
@@ -80,15 +88,43 @@ static bool keep(struct rn_pcap_out *out, const struct rn_writer *w)
 }
 
 /* A checksum left to offload is completed in the copy: a reader of the file should not have to wonder. */
-static void complete_checksum(const struct rn_pkt *pkt, uint8_t *bytes)
+static void complete_checksum(const struct rn_pkt *pkt, uint8_t *bytes, size_t captured)
 {
     size_t field = (size_t)pkt->csum_start + pkt->csum_offset;
     uint16_t sum;
 
-    if (pkt->csum != RN_CSUM_PARTIAL || field + 2 > pkt->len)
+    if (pkt->csum != RN_CSUM_PARTIAL || field + 2 > captured)
         return;
-    sum = rn_checksum(bytes + pkt->csum_start, pkt->len - pkt->csum_start, 0);
+    sum = rn_pkt_checksum(pkt, pkt->csum_start, pkt->len - pkt->csum_start, 0);
     rn_put_be16(bytes + field, rn_pkt_checksum_field(sum, pkt->csum_offset));
+}
+
+/* What lies between the head of a record and its end. */
+static void write_bytes(const struct rn_pkt *pkt, uint32_t captured, struct rn_writer *w)
+{
+    uint8_t *bytes = rn_write_room(w, captured);
+
+    if (bytes == NULL)
+        return;
+    rn_pkt_copy_out(pkt, 0, bytes, captured);
+    complete_checksum(pkt, bytes, captured);
+}
+
+static void emit_classic(const struct rn_pkt *pkt, const struct rn_pcapng_packet *packet,
+                         struct rn_writer *w)
+{
+    const struct rn_pcap_record record = { packet->time_ns, packet->captured, packet->original };
+
+    rn_pcap_record_emit(&record, &classic, w);
+    write_bytes(pkt, packet->captured, w);
+}
+
+static void emit(const struct rn_pkt *pkt, const struct rn_pcapng_packet *packet,
+                 struct rn_writer *w)
+{
+    rn_pcapng_packet_head_emit(packet, w);
+    write_bytes(pkt, packet->captured, w);
+    rn_pcapng_packet_tail_emit(packet, w);
 }
 
 static void record(void *arg, const struct rn_pkt *pkt, bool is_out, int64_t now_ns)
@@ -97,19 +133,19 @@ static void record(void *arg, const struct rn_pkt *pkt, bool is_out, int64_t now
     struct rn_pcap_out *out = interface->out;
     const struct rn_pcapng_packet packet = { .time_ns = now_ns + out->wall_offset_ns,
                                              .interface = interface->id,
-                                             .captured = pkt->len,
+                                             .captured = rn_min_u32(pkt->len, out->snap_bytes),
                                              .original = pkt->len,
                                              .direction = is_out ? RN_PCAPNG_OUT : RN_PCAPNG_IN };
     struct rn_writer w = room(out);
-    uint8_t *bytes;
 
-    rn_pcapng_packet_head_emit(&packet, &w);
-    bytes = rn_write_room(&w, pkt->len);
-    if (bytes != NULL) {
-        rn_pkt_copy_out(pkt, 0, bytes, pkt->len);
-        complete_checksum(pkt, bytes);
+    if (!rn_pkt_filter_matches(&out->filter, pkt, interface->link)) {
+        out->stats.passed_over++;
+        return;
     }
-    rn_pcapng_packet_tail_emit(&packet, &w);
+    if (out->is_classic)
+        emit_classic(pkt, &packet, &w);
+    else
+        emit(pkt, &packet, &w);
     if (keep(out, &w))
         out->stats.written++;
     else
@@ -129,9 +165,11 @@ static void unblock_pipe(int fd)
         (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-int rn_pcap_out_new(struct rn_pcap_out **ret, struct rn_loop *loop, int fd, const char *app)
+int rn_pcap_out_new(struct rn_pcap_out **ret, struct rn_loop *loop, int fd,
+                    const struct rn_pcap_out_opts *opts)
 {
     struct rn_pcap_out *out = rn_alloc_new(rn_turn_alloc(&loop->turn), sizeof(*out));
+    const char *app = opts->app != NULL ? opts->app : "";
     struct rn_writer w;
 
     if (out == NULL)
@@ -140,9 +178,14 @@ int rn_pcap_out_new(struct rn_pcap_out **ret, struct rn_loop *loop, int fd, cons
     out->fd = fd;
     out->timer.fire = on_timer;
     out->wall_offset_ns = rn_clock_wall_ns() - rn_clock_now_ns();
+    out->snap_bytes = opts->snap_bytes != 0 ? opts->snap_bytes : UINT32_MAX;
+    out->is_classic = opts->is_classic;
+    if (opts->filter != NULL)
+        out->filter = *opts->filter;
     unblock_pipe(fd);
     w = room(out);
-    rn_pcapng_section_emit(rn_view_of(app, strlen(app)), &w);
+    if (!opts->is_classic)
+        rn_pcapng_section_emit(rn_view_of(app, strlen(app)), &w);
     (void)keep(out, &w);
     *ret = out;
     return RN_OK;
@@ -159,23 +202,37 @@ struct rn_pcap_out *rn_pcap_out_free(struct rn_pcap_out *out)
     return NULL;
 }
 
-int rn_pcap_out_interface(struct rn_pcap_out *out, const char *name, enum rn_link_type link,
-                          struct rn_sniff_sink *ret)
+static void describe(const struct rn_pcap_out *out, const char *name, enum rn_link_type link,
+                     struct rn_writer *w)
 {
-    const struct rn_pcapng_interface description = {
+    struct rn_pcapng_interface interface = {
         .name = rn_view_of(name, strlen(name)),
+        .snap_len = out->snap_bytes == UINT32_MAX ? 0 : out->snap_bytes,
         .link = link == RN_LINK_ETHERNET ? RN_PCAP_LINK_ETHERNET : RN_PCAP_LINK_RAW,
         .ts_digits = 9,
     };
-    struct rn_writer w = room(out);
-    struct interface *interface = &out->interfaces[out->n_interfaces];
+    struct rn_pcap_file file = classic;
 
-    if (out->n_interfaces == RN_PCAP_OUT_INTERFACES_MAX)
+    file.link = interface.link;
+    if (out->is_classic)
+        rn_pcap_file_emit(&file, w);
+    else
+        rn_pcapng_interface_emit(&interface, w);
+}
+
+int rn_pcap_out_interface(struct rn_pcap_out *out, const char *name, enum rn_link_type link,
+                          struct rn_sniff_sink *ret)
+{
+    unsigned max = out->is_classic ? 1 : RN_PCAP_OUT_INTERFACES_MAX;
+    struct interface *interface = &out->interfaces[out->n_interfaces];
+    struct rn_writer w = room(out);
+
+    if (out->n_interfaces == max)
         return RN_E_LIMIT;
-    rn_pcapng_interface_emit(&description, &w);
+    describe(out, name, link, &w);
     if (!keep(out, &w))
         return RN_E_LIMIT;
-    *interface = (struct interface){ out, out->n_interfaces++ };
+    *interface = (struct interface){ out, out->n_interfaces++, link };
     *ret = (struct rn_sniff_sink){ .packet = record, .arg = interface };
     return RN_OK;
 }

@@ -143,6 +143,20 @@ def a_capture_is_well_formed_and_its_checksums_are_right(way):
 
 
 @behind.each_way
+def a_capture_holds_only_what_its_filter_wants(way):
+    rig.need("tshark", "ping", "dig")
+    host = rig.Net("host")
+    capture = rig.workdir() / "few.pcapng"
+    script = "ping -c2 -i0.2 -s 500 $0 >/dev/null; dig +short +tries=1 +time=1 @$0 host.runnel >/dev/null"
+    behind.run(host, ["sh", "-c", script, behind.GATE4], "--pcap", capture, "--pcap-filter", "icmp or (udp and src port 53)",
+               way=way).ok()
+    rig.run(["chmod", "644", capture])
+
+    fields = rig.run(["tshark", "-n", "-r", capture, "-T", "fields", "-e", "ip.proto"], seconds=60).ok().out
+    assert fields.split() == ["1"] * 4 + ["17"], fields
+
+
+@behind.each_way
 def a_capture_may_go_to_standard_output(way):
     rig.need("tshark")
     host = rig.Net("host")
