@@ -8,9 +8,10 @@
  *     rn_turn_end(turn);                timers; events; TCP data and ACKs out; pipes and loopback; bounded rounds
  *     ... drain devices; sleep until rn_turn_deadline_ns(turn) ...
  *
- * Work is four lists of tasks. A round runs them in order; what a round schedules runs in the same round if its
+ * Work is lists of tasks. A round runs them in order; what a round schedules runs in the same round if its
  * list is still to come, else in the next; after RN_TURN_ROUNDS_MAX rounds the rest waits for the next turn and
- * the deadline is "now".
+ * the deadline is "now". Of the last list one task runs, and only when the others are empty: what a sender writes then
+ * goes all its way while it is in the cache, be there one sender or a thousand. Each turn lets one run at least.
  */
 #include "base/list.h"
 #include "base/pool.h"
@@ -21,10 +22,11 @@
 #define RN_TURN_ROUNDS_MAX 32
 
 enum rn_phase {
-    RN_PHASE_EVENT, /* fire readiness and other events: application code runs here and in the next only */
+    RN_PHASE_EVENT, /* fire readiness and other events: application code runs here, in the next and the last only */
     RN_PHASE_CATCH_UP, /* what had happened before somebody listened: a connection is accepted, and has data */
     RN_PHASE_OUTPUT,  /* connections emit data and ACKs */
     RN_PHASE_DELIVER, /* in-memory devices carry packets across; drivers flush */
+    RN_PHASE_REFILL, /* who sends is asked for more, one at a time, when nothing else is left to do */
     RN_PHASE_COUNT
 };
 

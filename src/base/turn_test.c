@@ -99,6 +99,59 @@ static void test_rounds_are_bounded_and_the_rest_is_due_now(void **state)
     rn_test_turn_fini(&t);
 }
 
+static void test_refills_run_one_by_one_when_nothing_else_is_left(void **state)
+{
+    struct rn_test_turn t;
+    char log[16] = "";
+    struct job first = job_of(&t, '1', log);
+    struct job second = job_of(&t, '2', log);
+    struct job output = job_of(&t, 'o', log);
+    struct job deliver = job_of(&t, 'd', log);
+    struct job event = job_of(&t, 'e', log);
+
+    (void)state;
+    rn_test_turn_init(&t);
+    first.next = &output;
+    first.next_phase = RN_PHASE_OUTPUT;
+    output.next = &deliver;
+    output.next_phase = RN_PHASE_DELIVER;
+    deliver.next = &event;
+    deliver.next_phase = RN_PHASE_EVENT;
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &first.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &second.task);
+
+    rn_test_turn_at(&t, 0);
+
+    assert_string_equal(log, "1ode2");
+    rn_test_turn_fini(&t);
+}
+
+static void test_one_refill_runs_in_each_turn_however_busy_it_is(void **state)
+{
+    struct rn_test_turn t;
+    struct job forever = job_of(&t, 'f', NULL);
+    struct job first = job_of(&t, '1', NULL);
+    struct job second = job_of(&t, '2', NULL);
+
+    (void)state;
+    rn_test_turn_init(&t);
+    forever.next = &forever;
+    forever.next_phase = RN_PHASE_EVENT;
+    rn_turn_schedule(&t.turn, RN_PHASE_EVENT, &forever.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &first.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &second.task);
+
+    rn_test_turn_at(&t, 1);
+    assert_int_equal(first.n_runs, 1);
+    assert_int_equal(second.n_runs, 0);
+    assert_int_equal(rn_turn_deadline_ns(&t.turn), 1);
+    rn_test_turn_at(&t, 1);
+
+    assert_int_equal(second.n_runs, 1);
+    rn_turn_unschedule(&forever.task);
+    rn_test_turn_fini(&t);
+}
+
 static void test_a_task_may_unschedule_the_next_one_of_its_phase(void **state)
 {
     struct rn_test_turn t;
@@ -235,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_phases_run_in_order_whatever_the_order_of_scheduling),
         cmocka_unit_test(test_what_a_phase_schedules_for_a_later_one_runs_in_the_same_round),
         cmocka_unit_test(test_rounds_are_bounded_and_the_rest_is_due_now),
+        cmocka_unit_test(test_refills_run_one_by_one_when_nothing_else_is_left),
+        cmocka_unit_test(test_one_refill_runs_in_each_turn_however_busy_it_is),
         cmocka_unit_test(test_a_task_may_unschedule_the_next_one_of_its_phase),
         cmocka_unit_test(test_a_task_may_free_itself),
         cmocka_unit_test(test_what_a_timer_schedules_runs_in_the_same_turn),

@@ -20,6 +20,8 @@ static void collect(struct rn_sock *sock, unsigned events, enum rn_phase phase)
 {
     if (sock->on_event == NULL || (sock->flags & RN_SOCK_ORPHAN) != 0)
         return;
+    if (sock->events == RN_WRITABLE && phase != RN_PHASE_REFILL)
+        rn_turn_unschedule(&sock->ready); /* it may wait to be asked for more; news goes first */
     sock->events = (uint16_t)(sock->events | events);
     rn_turn_schedule(sock->stack->turn, phase, &sock->ready);
 }
@@ -33,4 +35,9 @@ void rn_sock_ready(struct rn_sock *sock, unsigned events)
 void rn_sock_catch_up(struct rn_sock *sock, unsigned events)
 {
     collect(sock, events, RN_PHASE_CATCH_UP);
+}
+
+void rn_sock_refill(struct rn_sock *sock)
+{
+    collect(sock, RN_WRITABLE, RN_PHASE_REFILL);
 }

@@ -43,7 +43,7 @@ struct rn_sock {
     struct rn_stack *stack; /* borrows */
     rn_sock_event_fn *on_event;
     void *event_arg;
-    struct rn_task ready;       /* EVENT phase, or CATCH_UP */
+    struct rn_task ready;       /* EVENT phase, CATCH_UP or REFILL */
     struct rn_demux_node demux; /* key.local is the local name, key.remote the peer */
     struct rn_port_claim
         *claim;      /* owned; NULL for accepted connections, which share their listener's port */
@@ -62,6 +62,8 @@ void rn_sock_fini(struct rn_sock *sock);
 void rn_sock_ready(struct rn_sock *sock, unsigned events);
 /* As rn_sock_ready, for events that came before there was a handler: they fire after all others, in the same round. */
 void rn_sock_catch_up(struct rn_sock *sock, unsigned events);
+/* There is room again for who was stopped: RN_WRITABLE, once all else is done. */
+void rn_sock_refill(struct rn_sock *sock);
 /* Records @err as pending error and collects RN_ERROR. The first error wins. */
 void rn_sock_set_error(struct rn_sock *sock, int err);
 /* Common options; PROTO-specific ones answer NO_PROTO_OPTION here. */

@@ -166,6 +166,56 @@ static void test_socket_may_be_closed_inside_its_event(void **state)
     fini(&r);
 }
 
+struct told {
+    struct rn_sock *socks[4];
+    unsigned events[4];
+    unsigned n;
+};
+
+static void note_told(struct rn_sock *sock, unsigned events, void *arg)
+{
+    struct told *told = arg;
+
+    assert_in_range(told->n, 0, RN_ARRAY_LEN(told->socks) - 1);
+    told->socks[told->n] = sock;
+    told->events[told->n++] = events;
+}
+
+static void test_who_has_room_again_is_told_last_unless_there_is_news(void **state)
+{
+    struct told told = { 0 };
+    struct rig r;
+    struct rn_sock *other;
+
+    (void)state;
+    init(&r);
+    assert_int_equal(rn_udp_new(&other, r.h.stack), 0);
+    rn_test_turn_at(&r.h.t, 1);
+    rn_sock_on_event(r.sock, note_told, &told);
+    rn_sock_on_event(other, note_told, &told);
+    rn_test_turn_at(&r.h.t, 2); /* both are writable at once */
+    told.n = 0;
+
+    rn_sock_refill(r.sock);
+    rn_sock_ready(other, RN_READABLE);
+    rn_test_turn_at(&r.h.t, 3);
+    assert_int_equal(told.n, 2);
+    assert_ptr_equal(told.socks[0], other);
+    assert_int_equal(told.events[1], RN_WRITABLE);
+
+    told.n = 0;
+    rn_sock_refill(r.sock);
+    rn_sock_refill(other);
+    rn_sock_ready(other, RN_READABLE);
+    rn_test_turn_at(&r.h.t, 4);
+    assert_int_equal(told.n, 2);
+    assert_ptr_equal(told.socks[0], other);
+    assert_int_equal(told.events[0], RN_READABLE | RN_WRITABLE);
+
+    other = rn_sock_close(other);
+    fini(&r);
+}
+
 static void test_stack_aborts_the_sockets_it_still_has(void **state)
 {
     struct rig r;
@@ -188,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_datagram_sockets_do_not_listen),
         cmocka_unit_test(test_observer_may_not_change_anything),
         cmocka_unit_test(test_socket_may_be_closed_inside_its_event),
+        cmocka_unit_test(test_who_has_room_again_is_told_last_unless_there_is_news),
         cmocka_unit_test(test_stack_aborts_the_sockets_it_still_has),
     };
 

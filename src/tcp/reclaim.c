@@ -95,7 +95,7 @@ static void wake_writers(struct rn_tcp_stack *tcp)
         if ((conn->flags & RN_TCPF_WANT_WRITE) == 0 || rn_tcp_snd_room(conn) == 0)
             continue;
         conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
-        rn_sock_ready(&conn->sock, RN_WRITABLE);
+        rn_sock_refill(&conn->sock);
     }
 }
 

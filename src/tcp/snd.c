@@ -171,7 +171,7 @@ void rn_tcp_tell_room(struct rn_tcp *conn)
     if ((conn->flags & RN_TCPF_WANT_WRITE) == 0 || !is_third_free(conn) || !rn_tcp_wants_more(conn))
         return;
     conn->flags &= ~(uint32_t)RN_TCPF_WANT_WRITE;
-    rn_sock_ready(&conn->sock, RN_WRITABLE);
+    rn_sock_refill(&conn->sock);
 }
 
 /* --- room below (DESIGN 2.3: at most 128 KiB of a connection between TCP and the device) ---------------------------- */
