@@ -91,20 +91,6 @@ struct rn_pkt *rn_pkt_clone(const struct rn_pkt *pkt)
     return copy;
 }
 
-struct rn_pkt *rn_pkt_from_bytes(struct rn_pool *pool, const void *bytes, size_t len)
-{
-    struct rn_pkt *pkt = rn_pkt_new(pool);
-    const uint8_t *from = bytes;
-    size_t first = rn_min_size(len, RN_BUF_SMALL_BYTES);
-
-    if (pkt == NULL)
-        return NULL;
-    if (rn_pkt_append_copy(pkt, from, first) && rn_pkt_append_copy(pkt, from + first, len - first))
-        return pkt;
-    rn_pkt_free(pkt);
-    return NULL;
-}
-
 static uint16_t less_or_zero(uint16_t v, size_t n)
 {
     return v > n ? (uint16_t)(v - n) : 0;
@@ -153,18 +139,38 @@ static void pull_frags(struct rn_pkt *pkt, size_t n)
     }
 }
 
-void rn_pkt_pull(struct rn_pkt *pkt, size_t n)
+static void pull_pieces(struct rn_pkt *pkt, size_t n)
 {
     size_t from_head = rn_min_size(n, pkt->head_len);
 
-    rn_assert(n <= pkt->len);
-    pkt->len -= (uint32_t)n;
     pkt->head_off = (uint16_t)(pkt->head_off + from_head);
     pkt->head_len = (uint16_t)(pkt->head_len - from_head);
     pkt->head_pulled = (uint16_t)(pkt->head_pulled + from_head);
+    pull_frags(pkt, n - from_head);
+}
+
+/* A header of a received packet: it lies in the first fragment, which stays. */
+static bool pull_header(struct rn_pkt *pkt, size_t n)
+{
+    struct rn_frag *frag = &pkt->frags[0];
+
+    if (pkt->head_len != 0 || pkt->n_frags == 0 || n > frag->len ||
+        (n == frag->len && pkt->n_frags > 1))
+        return false;
+    frag->off += (uint32_t)n;
+    frag->len -= (uint32_t)n;
+    pkt->frag_pulled = rn_sat_u16(pkt->frag_pulled + n);
+    return true;
+}
+
+void rn_pkt_pull(struct rn_pkt *pkt, size_t n)
+{
+    rn_assert(n <= pkt->len);
+    pkt->len -= (uint32_t)n;
     pkt->csum_start = less_or_zero(pkt->csum_start, n);
     pkt->gso_hdr = less_or_zero(pkt->gso_hdr, n);
-    pull_frags(pkt, n - from_head);
+    if (!pull_header(pkt, n))
+        pull_pieces(pkt, n);
 }
 
 const uint8_t *rn_pkt_pulled(const struct rn_pkt *pkt, size_t n)
@@ -211,15 +217,6 @@ void rn_pkt_trim(struct rn_pkt *pkt, size_t len)
         pkt->n_frags--;
     }
     pkt->head_len = (uint16_t)(pkt->head_len - excess);
-}
-
-struct rn_view rn_pkt_front(const struct rn_pkt *pkt)
-{
-    if (pkt->head_len != 0)
-        return rn_view_of(pkt->head + pkt->head_off, pkt->head_len);
-    if (pkt->n_frags != 0)
-        return rn_view_of(pkt->frags[0].buf->data + pkt->frags[0].off, pkt->frags[0].len);
-    return rn_view_of(pkt->head, 0);
 }
 
 /* The bytes move to the end of the head, so that all the room left is headroom. */
@@ -330,6 +327,21 @@ bool rn_pkt_append_copy(struct rn_pkt *pkt, const void *bytes, size_t len)
         done += part;
     }
     return true;
+}
+
+struct rn_pkt *rn_pkt_from_bytes(struct rn_pool *pool, const void *bytes, size_t len)
+{
+    struct rn_pkt *pkt = rn_pkt_new(pool);
+    const uint8_t *from = bytes;
+    size_t first = rn_min_size(len, RN_BUF_SMALL_BYTES);
+
+    if (pkt == NULL || len == 0)
+        return pkt;
+    if (append_fresh(pkt, from, first) == first &&
+        (len == first || rn_pkt_append_copy(pkt, from + first, len - first)))
+        return pkt;
+    rn_pkt_free(pkt);
+    return NULL;
 }
 
 /* The part of @piece that lies in [*off, *off + *len); moves both on. */

@@ -123,14 +123,17 @@ const uint8_t *rn_pkt_pulled(const struct rn_pkt *pkt, size_t n);
 RN_MUST_USE bool rn_pkt_unpull(struct rn_pkt *pkt, size_t n);
 /* Cuts the packet to @len bytes (link padding); @len <= pkt->len. */
 void rn_pkt_trim(struct rn_pkt *pkt, size_t len);
-/* The contiguous bytes at the front: the head if it has any, else frags[0]. Borrowed from @pkt. */
-struct rn_view rn_pkt_front(const struct rn_pkt *pkt);
 /* The @i-th piece of contiguous bytes, perhaps empty: 0 is the head, 1 + i is frags[i]. Borrowed from @pkt. */
 static inline struct rn_view rn_pkt_piece(const struct rn_pkt *pkt, unsigned i)
 {
     if (i == 0)
         return rn_view_of(pkt->head + pkt->head_off, pkt->head_len);
     return rn_view_of(pkt->frags[i - 1].buf->data + pkt->frags[i - 1].off, pkt->frags[i - 1].len);
+}
+/* The contiguous bytes at the front: the head if it has any, else frags[0]. Borrowed from @pkt. */
+static inline struct rn_view rn_pkt_front(const struct rn_pkt *pkt)
+{
+    return rn_pkt_piece(pkt, pkt->head_len == 0 && pkt->n_frags != 0);
 }
 /* Makes the first @n bytes contiguous and private in the head, so that they may be rewritten; returns them, or NULL when
  * @n exceeds RN_PKT_HEAD_BYTES or the packet. */

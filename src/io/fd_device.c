@@ -13,6 +13,8 @@
 #define RX_FAILURES_MAX   64u
 #define LONELY_AFTER      8u
 #define LONELY_LOOK_EVERY 32u
+/* An ACK with all its options, a question, an answer. */
+#define FLAT_MAX_BYTES 512u
 
 static struct rn_fd_device *of(const struct rn_device *dev)
 {
@@ -71,62 +73,80 @@ enum rn_rx_fate rn_rx_fate_of(int host_errno)
     }
 }
 
-/* Interprets the virtio header and hands the packet to @in, or drops it. */
-static void accept_frame(struct rn_fd_device *fdev, struct rn_pktq *in, const uint8_t *vnet,
-                         size_t len)
+/* The @len bytes at @off of the landing: a copy, or the landing itself, in whose place comes a fresh one. Returns owned, or NULL
+ * when memory is short: then the frame is lost and the landing is as before. */
+static struct rn_pkt *take_frame(struct rn_fd_device *fdev, size_t off, size_t len)
 {
-    struct rn_pkt *pkt = rn_rx_slab_take(&fdev->slab, len);
+    struct rn_pool *pool = fdev->dev.turn->pool;
+    struct rn_buf *fresh;
+    struct rn_pkt *pkt;
 
+    if (len <= RN_FD_COPY_MAX_BYTES)
+        return rn_pkt_from_bytes(pool, fdev->landing->data + off, len);
+    pkt = rn_pkt_new(pool);
+    fresh = pkt != NULL ? rn_buf_new(pool, RN_BUF_BIG) : NULL;
+    if (fresh == NULL || !rn_pkt_append_ref(pkt, fdev->landing, rn_sat_u32(off), rn_sat_u32(len))) {
+        rn_buf_unref(fresh);
+        rn_pkt_free(pkt);
+        return NULL;
+    }
+    rn_buf_unref(fdev->landing);
+    fdev->landing = fresh;
+    return pkt;
+}
+
+/* Interprets the virtio header and hands the packet to @in, or drops it. */
+static void accept_frame(struct rn_fd_device *fdev, struct rn_pktq *in, size_t len)
+{
+    uint8_t vnet[RN_VNET_HDR_BYTES];
+    struct rn_pkt *pkt;
+
+    memcpy(vnet, fdev->landing->data, sizeof(vnet));
+    pkt = take_frame(fdev, fdev->vnet_len, len);
     if (pkt == NULL) {
         fdev->dev.drops.n[RN_DROP_NOMEM]++;
         return;
     }
     pkt->time_ns = fdev->dev.turn->now_ns;
-    if (fdev->has_vnet && rn_offload_rx(pkt, vnet, fdev->dev.link_type) < 0) {
+    if (fdev->vnet_len != 0 && rn_offload_rx(pkt, vnet, fdev->dev.link_type) < 0) {
         rn_device_drop(&fdev->dev, pkt, RN_DROP_MALFORMED);
         return;
     }
     rn_pktq_push(in, pkt);
 }
 
-static ssize_t receive(struct rn_fd_device *fdev, uint8_t *vnet)
+/* Returns 0: the descriptor has nothing, or is closed. */
+static int on_read_error(struct rn_fd_device *fdev, unsigned *failures)
 {
-    struct iovec iov[3] = { { .iov_base = vnet,
-                              .iov_len = fdev->has_vnet ? RN_VNET_HDR_BYTES : 0 } };
+    enum rn_rx_fate fate = rn_rx_fate_of(errno);
 
-    rn_rx_slab_iov(&fdev->slab, iov + 1);
-    return readv(fdev->fd, iov, 3); /* syscalls: readv */
+    if (fate == RN_RX_CLOSED)
+        rn_device_mark_closed(&fdev->dev);
+    if (fate == RN_RX_EMPTY)
+        rn_dry_note(&fdev->dry, fdev->dev.turn);
+    return fate == RN_RX_AGAIN && ++*failures < RX_FAILURES_MAX;
 }
 
 /* Reads one frame. Returns 1 if the descriptor gave one (even if it was dropped), 0 when it is empty or closed. */
 static int read_one(struct rn_fd_device *fdev, struct rn_pktq *in, unsigned *failures)
 {
-    uint8_t vnet[RN_VNET_HDR_BYTES];
-    size_t vnet_len = fdev->has_vnet ? RN_VNET_HDR_BYTES : 0;
-    ssize_t n = receive(fdev, vnet);
+    ssize_t n = read(fdev->fd, fdev->landing->data, RN_FD_FRAME_BYTES); /* syscalls: read */
 
-    if (n < 0) {
-        enum rn_rx_fate fate = rn_rx_fate_of(errno);
-
-        if (fate == RN_RX_CLOSED)
-            rn_device_mark_closed(&fdev->dev);
-        if (fate == RN_RX_EMPTY)
-            rn_dry_note(&fdev->dry, fdev->dev.turn);
-        return fate == RN_RX_AGAIN && ++*failures < RX_FAILURES_MAX;
-    }
+    if (n < 0)
+        return on_read_error(fdev, failures);
     if (n == 0) { /* end of file of a socket */
         rn_device_mark_closed(&fdev->dev);
         return 0;
     }
-    if ((size_t)n <= vnet_len) {
+    if ((size_t)n <= fdev->vnet_len) {
         fdev->dev.drops.n[RN_DROP_MALFORMED]++;
         return ++*failures < RX_FAILURES_MAX;
     }
-    if ((size_t)n >= vnet_len + RN_RX_SLAB_BYTES) {
+    if ((size_t)n >= RN_FD_FRAME_BYTES) {
         fdev->dev.drops.n[RN_DROP_TOO_BIG]++;
         return 1;
     }
-    accept_frame(fdev, in, vnet, (size_t)n - vnet_len);
+    accept_frame(fdev, in, (size_t)n - fdev->vnet_len);
     return 1;
 }
 
@@ -220,20 +240,47 @@ bool rn_device_cut_front(struct rn_device *dev, struct rn_pktq *out)
     return true;
 }
 
+/* In one piece, since of a list the kernel checks every entry: for these sizes that is dearer than a copy. Returns its length with
+ * the virtio header; 0: malformed. */
+static size_t flatten(const struct rn_fd_device *fdev, const struct rn_pkt *pkt, uint8_t *out)
+{
+    if (fdev->vnet_len == 0)
+        return rn_pkt_copy_out_complete(pkt, out) ? pkt->len : 0;
+    rn_offload_tx(pkt, out);
+    rn_pkt_copy_out(pkt, 0, out + RN_VNET_HDR_BYTES, pkt->len);
+    return RN_VNET_HDR_BYTES + (size_t)pkt->len;
+}
+
+/* Returns as write(2), and 0 for what is malformed. */
+static ssize_t send_pkt(const struct rn_fd_device *fdev, struct rn_pkt *pkt)
+{
+    RN_UNSET uint8_t flat[RN_VNET_HDR_BYTES + FLAT_MAX_BYTES];
+    RN_UNSET struct rn_pkt_iov iov;
+    size_t len;
+
+    if (pkt->len <= FLAT_MAX_BYTES) {
+        len = flatten(fdev, pkt, flat);
+        return len == 0 ? 0 : write(fdev->fd, flat, len); /* syscalls: write */
+    }
+    if (!rn_pkt_to_iov(pkt, fdev->vnet_len != 0, &iov))
+        return 0;
+    return writev(fdev->fd, iov.iov, (int)iov.n); /* syscalls: writev */
+}
+
 enum write_fate { WRITE_DONE, WRITE_CUT, WRITE_STOP };
 
 /* What became of the front packet of @out: done with one way or the other; in its place are its segments; or it must wait. */
 static enum write_fate write_one(struct rn_fd_device *fdev, struct rn_pktq *out)
 {
-    struct rn_pkt_iov iov;
+    ssize_t n = send_pkt(fdev, out->first);
     enum rn_tx_fate fate;
 
-    if (!rn_pkt_to_iov(out->first, fdev->has_vnet, &iov)) {
-        rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
+    if (n > 0) {
+        rn_pkt_free(rn_pktq_pop(out));
         return WRITE_DONE;
     }
-    if (writev(fdev->fd, iov.iov, (int)iov.n) >= 0) { /* syscalls: writev */
-        rn_pkt_free(rn_pktq_pop(out));
+    if (n == 0) {
+        rn_device_drop(&fdev->dev, rn_pktq_pop(out), RN_DROP_MALFORMED);
         return WRITE_DONE;
     }
     fate = rn_tx_fate_of(errno);
@@ -282,7 +329,7 @@ static void fd_destroy(struct rn_device *dev)
 
     fd_close(dev);
     close(fdev->fd); /* syscalls: close */
-    rn_rx_slab_fini(&fdev->slab);
+    rn_buf_unref(fdev->landing);
     rn_alloc_free(rn_turn_alloc(dev->turn), fdev, sizeof(*fdev));
 }
 
@@ -332,13 +379,12 @@ int rn_fd_device_new(struct rn_device **ret, struct rn_turn *turn,
     fdev->ops.kind = opts->kind;
     fdev->dev.ops = &fdev->ops;
     fdev->fd = opts->fd;
-    fdev->has_vnet = opts->has_vnet;
+    fdev->vnet_len = opts->has_vnet ? RN_VNET_HDR_BYTES : 0;
     rn_fd_device_describe(&fdev->dev, turn, opts);
-    err = rn_rx_slab_init(&fdev->slab, turn->pool);
-    if (err >= 0)
-        err = set_nonblocking(opts->fd);
+    fdev->landing = rn_buf_new(turn->pool, RN_BUF_BIG);
+    err = fdev->landing != NULL ? set_nonblocking(opts->fd) : RN_E_NOMEM;
     if (err < 0) {
-        rn_rx_slab_fini(&fdev->slab);
+        rn_buf_unref(fdev->landing);
         rn_alloc_free(alloc, fdev, sizeof(*fdev));
         return err;
     }

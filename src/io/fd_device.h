@@ -1,13 +1,20 @@
 #pragma once
 /*
  * A packet device over a descriptor that gives and takes one whole packet per read and write: a TUN queue, a datagram
- * or seqpacket socket to another stack. One system call per packet, nothing is copied or allocated on the way: frames
- * are received into slabs and sent from head and payload in place.
+ * or seqpacket socket to another stack. One system call per packet. Large frames are taken as they landed and sent from head
+ * and payload in place; small ones are copied once each way, which costs less than to hand the kernel pieces.
  */
+#include "base/pktq.h"
 #include "dev/device.h"
-#include "io/rx_slab.h"
 #include "wire/vnet.h"
 #include <runnel/attr.h>
+
+#include <sys/uio.h>
+
+/* Room for a frame with its virtio header; what fills all of it was cut by the kernel. */
+#define RN_FD_FRAME_BYTES RN_BUF_BIG_BYTES
+/* Up to here a frame is copied into small slabs rather than pinning a big one. */
+#define RN_FD_COPY_MAX_BYTES (4u * RN_BUF_SMALL_BYTES)
 
 /* What the descriptor is; all but fd, mtu and kind may be zero. */
 struct rn_fd_device_opts {
@@ -44,10 +51,10 @@ struct rn_fd_device {
     struct rn_device dev;
     struct rn_device_ops ops; /* ours, with the kind's own name */
     int fd;
-    bool has_vnet;
+    uint8_t vnet_len; /* of the virtio header; 0: none */
     struct rn_dry dry;
     struct rn_lonely lonely;
-    struct rn_rx_slab slab;
+    struct rn_buf *landing; /* where the next frame arrives, the virtio header first */
 };
 
 /* Returns owned; takes over opts->fd on success only. @turn is the loop's. Errors: NOMEM, host. */

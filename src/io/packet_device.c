@@ -1,6 +1,7 @@
 #include "io/packet_device.h"
 
 #include "io/packet_tx.h"
+#include "io/rx_slab.h"
 #include "io/tun_offload.h"
 #include <runnel/err.h>
 

@@ -16,7 +16,7 @@
 #define RING_MIN_BYTES     (256u << 10) /* the largest packet several times */
 #define RING_MAX_BYTES     (64u << 20)
 #define SEALS              (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-/* No packet is larger (RN_RX_SLAB_BYTES), whatever a record says. */
+/* No packet is larger (RN_FD_FRAME_BYTES), whatever a record says. */
 #define PACKET_MAX_BYTES (68u << 10)
 
 enum fd { FD_MEMORY, FD_WAKES_FIRST, FD_WAKES_SECOND };

@@ -7,6 +7,7 @@
 #include "dev/device.h"
 #include "fixture.h"
 #include "io/fd_device.h"
+#include "io/rx_slab.h"
 #include "io/tun_offload.h"
 #include "vhost_talk.h"
 #include <runnel/err.h>
