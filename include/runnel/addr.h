@@ -84,10 +84,12 @@ static inline uint32_t rn_addr_to_v4(struct rn_addr a)
 RN_PUBLIC struct rn_addr rn_addr_v6(const uint8_t bytes[16]);
 /* RN_FAMILY_NONE for the zero value. */
 RN_PUBLIC enum rn_family rn_addr_family(struct rn_addr a);
-RN_PUBLIC bool rn_addr_is_any(struct rn_addr a);        /* 0.0.0.0, ::, none */
-RN_PUBLIC bool rn_addr_is_loopback(struct rn_addr a);   /* 127/8, ::1 */
-RN_PUBLIC bool rn_addr_is_multicast(struct rn_addr a);  /* 224/4, ff00::/8 */
-RN_PUBLIC bool rn_addr_is_broadcast(struct rn_addr a);  /* 255.255.255.255 only */
+RN_PUBLIC bool rn_addr_is_any(struct rn_addr a);       /* 0.0.0.0, ::, none */
+RN_PUBLIC bool rn_addr_is_loopback(struct rn_addr a);  /* 127/8, ::1 */
+RN_PUBLIC bool rn_addr_is_multicast(struct rn_addr a); /* 224/4, ff00::/8 */
+RN_PUBLIC bool rn_addr_is_broadcast(struct rn_addr a); /* 255.255.255.255 only */
+/* May be one end of a conversation: none of any, multicast, broadcast. */
+RN_PUBLIC bool rn_addr_is_unicast(struct rn_addr a);
 RN_PUBLIC bool rn_addr_is_link_local(struct rn_addr a); /* 169.254/16, fe80::/10 */
 /* Total order for sorted output: none < IPv4 < IPv6, then by bytes. < 0, 0, > 0. */
 RN_PUBLIC int rn_addr_cmp(struct rn_addr a, struct rn_addr b);

@@ -42,6 +42,15 @@ bool rn_addr_is_broadcast(struct rn_addr a)
     return rn_addr_eq(a, rn_addr_v4(0xffffffffu));
 }
 
+bool rn_addr_is_unicast(struct rn_addr a)
+{
+    uint32_t v4 = rn_addr_to_v4(a);
+
+    if (rn_addr_is_v4(a))
+        return v4 != 0 && v4 >> 28 != 14 && v4 != UINT32_MAX;
+    return !rn_addr_is_none(a) && a.b[0] != 0xff;
+}
+
 bool rn_addr_is_link_local(struct rn_addr a)
 {
     if (rn_addr_is_v4(a))

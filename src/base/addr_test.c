@@ -128,6 +128,10 @@ static void test_families_and_kinds_are_told_apart(void **state)
     assert_false(rn_addr_is_multicast(addr("240.0.0.0")) || rn_addr_is_multicast(addr("fe80::1")));
     assert_true(rn_addr_is_broadcast(addr("255.255.255.255")));
     assert_false(rn_addr_is_broadcast(addr("10.255.255.255")));
+    assert_true(rn_addr_is_unicast(addr("240.0.0.1")) && rn_addr_is_unicast(addr("fe80::1")));
+    assert_false(rn_addr_is_unicast(addr("0.0.0.0")) || rn_addr_is_unicast(addr("::")));
+    assert_false(rn_addr_is_unicast(addr("224.0.0.1")) || rn_addr_is_unicast(addr("ff02::1")));
+    assert_false(rn_addr_is_unicast(addr("255.255.255.255")));
     assert_true(rn_addr_is_link_local(addr("169.254.1.1")));
     assert_true(rn_addr_is_link_local(addr("febf::1")));
     assert_false(rn_addr_is_link_local(addr("fec0::1")));

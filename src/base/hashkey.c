@@ -84,6 +84,26 @@ uint64_t rn_siphash24(const struct rn_hash_key *key, const void *bytes, size_t l
     return sip_end(&s);
 }
 
+static uint64_t sip_end3(struct sip *s)
+{
+    s->v2 ^= 0xff;
+    sip_round(s);
+    sip_round(s);
+    sip_round(s);
+    return sip_end(s);
+}
+
+uint64_t rn_siphash13_three(const struct rn_hash_key *key, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct sip s = sip_begin(key);
+
+    absorb1(&s, a);
+    absorb1(&s, b);
+    absorb1(&s, c);
+    absorb1(&s, (uint64_t)3 << 59);
+    return sip_end3(&s);
+}
+
 uint64_t rn_siphash13_words(const struct rn_hash_key *key, const uint64_t *words, size_t n_words)
 {
     struct sip s = sip_begin(key);
@@ -91,9 +111,5 @@ uint64_t rn_siphash13_words(const struct rn_hash_key *key, const uint64_t *words
     for (size_t i = 0; i < n_words; i++)
         absorb1(&s, words[i]);
     absorb1(&s, (uint64_t)n_words << 59); /* the length in bytes, modulo 256, on top */
-    s.v2 ^= 0xff;
-    sip_round(&s);
-    sip_round(&s);
-    sip_round(&s);
-    return sip_end(&s);
+    return sip_end3(&s);
 }

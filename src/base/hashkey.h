@@ -14,6 +14,8 @@ struct rn_hash_key rn_hash_key_of(const uint8_t bytes[16]);
 uint64_t rn_siphash24(const struct rn_hash_key *key, const void *bytes, size_t len);
 /* SipHash-1-3 over @n_words 64-bit words; for tables (demux keys are 5 words). */
 uint64_t rn_siphash13_words(const struct rn_hash_key *key, const uint64_t *words, size_t n_words);
+/* The same of three words. */
+uint64_t rn_siphash13_three(const struct rn_hash_key *key, uint64_t a, uint64_t b, uint64_t c);
 
 /* Good distribution, no secrecy, a few instructions: for tables that only the owner of the stack fills (its addresses,
  * its routes). What a peer makes us look up there cannot make a chain longer. */

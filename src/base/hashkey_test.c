@@ -58,6 +58,16 @@ static void test_siphash_1_3_over_words_is_that_over_their_bytes(void **state)
         assert_true(rn_siphash13_words(&key, words, cases[i].n_words) == cases[i].hash);
 }
 
+static void test_three_words_hash_as_words_do(void **state)
+{
+    struct rn_hash_key key = reference_key();
+    uint64_t words[] = { 1, UINT64_MAX, 0x0706050403020100u };
+
+    (void)state;
+    assert_true(rn_siphash13_three(&key, words[0], words[1], words[2]) ==
+                rn_siphash13_words(&key, words, RN_ARRAY_LEN(words)));
+}
+
 static void test_another_key_gives_another_hash(void **state)
 {
     struct rn_hash_key key = reference_key();
@@ -89,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_siphash_2_4_gives_the_reference_values),
         cmocka_unit_test(test_siphash_1_3_over_words_is_that_over_their_bytes),
+        cmocka_unit_test(test_three_words_hash_as_words_do),
         cmocka_unit_test(test_another_key_gives_another_hash),
         cmocka_unit_test(test_mix_spreads_what_counts_up),
     };

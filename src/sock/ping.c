@@ -95,7 +95,7 @@ int rn_echo_reply_from(struct rn_stack *stack, const struct rn_echo *echo, struc
 
 /* --- input -------------------------------------------------------------------------------------------------------- */
 
-static struct rn_dgram_sock *find(const struct rn_stack *stack, struct rn_demux_key key)
+static struct rn_dgram_sock *find(struct rn_stack *stack, struct rn_demux_key key)
 {
     struct rn_demux_node *node = rn_demux_find(&stack->demux, &key);
 

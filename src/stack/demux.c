@@ -4,8 +4,8 @@
 
 int rn_demux_init(struct rn_demux *d, const struct rn_alloc *alloc, const struct rn_hash_key *key)
 {
-    d->hash_key = *key;
-    d->n_on_nic = 0;
+    *d = (struct rn_demux){ .hash_key = *key };
+    d->last_hash = rn_demux_hash(d, &d->last_key);
     return rn_hash_init(&d->table, alloc, 64);
 }
 
@@ -14,12 +14,45 @@ void rn_demux_fini(struct rn_demux *d)
     rn_hash_fini(&d->table);
 }
 
+/* All of a key but the addresses. */
+static inline uint64_t ports_of(const struct rn_demux_key *key)
+{
+    return (uint64_t)key->local_port << 48 | (uint64_t)key->remote_port << 32 |
+           (uint64_t)key->nic << 16 | (uint64_t)key->proto << 8 | key->zero;
+}
+
+static inline bool same_key(const struct rn_demux_key *a, const struct rn_demux_key *b)
+{
+    return ports_of(a) == ports_of(b) && rn_addr_eq(a->remote, b->remote) &&
+           rn_addr_eq(a->local, b->local);
+}
+
+static uint32_t hash_any(const struct rn_demux *d, const struct rn_demux_key *key)
+{
+    uint64_t words[] = { key->local.w[0], key->local.w[1], key->remote.w[0], key->remote.w[1],
+                         ports_of(key) };
+
+    return (uint32_t)rn_siphash13_words(&d->hash_key, words, RN_ARRAY_LEN(words));
+}
+
+/* Half of an IPv4 address is zero, as is all of none. The number of words tells such a key from any other. */
 uint32_t rn_demux_hash(const struct rn_demux *d, const struct rn_demux_key *key)
 {
-    uint64_t words[5];
+    if ((key->local.w[0] | key->remote.w[0]) != 0)
+        return hash_any(d, key);
+    return (uint32_t)rn_siphash13_three(&d->hash_key, key->local.w[1], key->remote.w[1],
+                                        ports_of(key));
+}
 
-    memcpy(words, key, sizeof(words));
-    return (uint32_t)rn_siphash13_words(&d->hash_key, words, RN_ARRAY_LEN(words));
+/* The hash of a flow's key is asked for again and again: packets come in trains, and the answer to a SYN is listed by the name that
+ * was just looked up. */
+static uint32_t hash_of_flow(struct rn_demux *d, const struct rn_demux_key *key)
+{
+    if (!same_key(&d->last_key, key)) {
+        d->last_hash = rn_demux_hash(d, key);
+        d->last_key = *key;
+    }
+    return d->last_hash;
 }
 
 static void list(struct rn_demux *d, struct rn_demux_node *node, uint32_t hash)
@@ -27,11 +60,6 @@ static void list(struct rn_demux *d, struct rn_demux_node *node, uint32_t hash)
     rn_hash_insert(&d->table, &node->hash, hash);
     node->is_listed = true;
     d->n_on_nic += node->key.nic != 0;
-}
-
-static bool same_key(const struct rn_demux_key *a, const struct rn_demux_key *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static bool families_meet(const struct rn_demux_node *a, const struct rn_demux_node *b)
@@ -51,7 +79,7 @@ int rn_demux_add(struct rn_demux *d, struct rn_demux_node *node)
 
     if (rn_addr_is_any(node->key.local))
         node->key.local = rn_addr_none();
-    hash = rn_demux_hash(d, &node->key);
+    hash = hash_of_flow(d, &node->key);
     for (it = rn_hash_first(&d->table, hash); it != NULL; it = rn_hash_next(it)) {
         const struct rn_demux_node *other = node_of(it);
 
@@ -97,8 +125,7 @@ static bool takes_family(const struct rn_demux_node *node, enum rn_family family
 struct question {
     struct rn_demux_key key;
     enum rn_family family;
-    const struct rn_demux_key
-        *flow; /* the whole tuple; NULL: asked for exactly, nobody can share it */
+    const struct rn_demux_key *flow; /* the whole tuple */
 };
 
 /* One node, or the flow's own of a REUSEPORT group: by a hash of the whole tuple, so that a flow stays with its socket. */
@@ -119,7 +146,7 @@ static struct rn_demux_node *find_one(const struct rn_demux *d, const struct que
     }
     if (n < 2)
         return found;
-    pick = q->flow != NULL ? (uint64_t)rn_demux_hash(d, q->flow) * n >> 32 : 0;
+    pick = (uint64_t)rn_demux_hash(d, q->flow) * n >> 32;
     for (struct rn_hash_node *it = first; it != NULL; it = rn_hash_next(it)) {
         struct rn_demux_node *node = node_of(it);
 
@@ -159,10 +186,25 @@ struct rn_demux_node *rn_demux_find_bound(const struct rn_demux *d, const struct
     return find_level(d, &q, key->nic);
 }
 
-struct rn_demux_node *rn_demux_find(const struct rn_demux *d, const struct rn_demux_key *key)
+/* The node of a conversation, whose whole name nobody shares. */
+static struct rn_demux_node *find_flow(struct rn_demux *d, const struct rn_demux_key *key)
 {
-    struct question q = { *key, rn_addr_family(key->local), NULL };
-    struct rn_demux_node *node = find_level(d, &q, key->nic);
+    struct rn_hash_node *it = rn_hash_first(&d->table, hash_of_flow(d, key));
 
+    while (it != NULL && !same_key(&node_of(it)->key, key))
+        it = rn_hash_next(it);
+    return it != NULL ? node_of(it) : NULL;
+}
+
+struct rn_demux_node *rn_demux_find(struct rn_demux *d, const struct rn_demux_key *key)
+{
+    struct rn_demux_key flow = *key;
+    struct rn_demux_node *node = NULL;
+
+    if (key->nic != 0 && d->n_on_nic != 0)
+        node = find_flow(d, &flow);
+    flow.nic = 0;
+    if (node == NULL)
+        node = find_flow(d, &flow);
     return node != NULL ? node : rn_demux_find_bound(d, key);
 }

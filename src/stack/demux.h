@@ -1,7 +1,7 @@
 #pragma once
 /*
- * 4-tuple -> endpoint. One table for all transports; keys are 40 bytes without padding, hashed as five words with the
- * stack's secret. Lookup goes from exact to general: full tuple, then bound local address, then any address, each with
+ * 4-tuple -> endpoint. One table for all transports; keys are 40 bytes without padding, hashed as words with the stack's
+ * secret. Lookup goes from exact to general: full tuple, then bound local address, then any address, each with
  * and without the NIC. REUSEPORT groups choose by flow hash.
  */
 #include "base/hash.h"
@@ -35,6 +35,8 @@ struct rn_demux {
     struct rn_hash table;
     struct rn_hash_key hash_key;
     uint32_t n_on_nic; /* nodes bound to a NIC are rare; while there are none, lookups skip them */
+    uint32_t last_hash;
+    struct rn_demux_key last_key; /* of a flow, whose hash is last_hash */
 };
 
 RN_MUST_USE int rn_demux_init(struct rn_demux *d, const struct rn_alloc *alloc,
@@ -49,7 +51,7 @@ void rn_demux_remove(struct rn_demux *d, struct rn_demux_node *node);
 /* Exact key only: the fast path of connections. NULL if none. */
 struct rn_demux_node *rn_demux_find_exact(const struct rn_demux *d, const struct rn_demux_key *key);
 /* From exact to general, for a packet (key has local = destination, remote = source, nic = arrival). NULL if none. */
-struct rn_demux_node *rn_demux_find(const struct rn_demux *d, const struct rn_demux_key *key);
+struct rn_demux_node *rn_demux_find(struct rn_demux *d, const struct rn_demux_key *key);
 /* As find but skips the exact match: listeners and bound sockets only. */
 struct rn_demux_node *rn_demux_find_bound(const struct rn_demux *d, const struct rn_demux_key *key);
 uint32_t rn_demux_hash(const struct rn_demux *d, const struct rn_demux_key *key);

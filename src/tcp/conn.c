@@ -15,7 +15,7 @@
  * rn_tcp_new or accept to close, its listener before, itself afterwards (an orphan; the reaper frees it).
  */
 
-static const struct rn_tcp_cold default_options = {
+const struct rn_tcp_cold rn_tcp_cold_defaults = {
     .keep_idle_ns = 7200 * RN_NS_PER_S, /* RFC 9293 §3.8.4 */
     .keep_intvl_ns = 75 * RN_NS_PER_S,
     .keep_cnt = 9,
@@ -30,17 +30,12 @@ static const struct rn_tcp_cold default_options = {
     .max_pacing_rate = UINT64_MAX,
 };
 
-const struct rn_tcp_cold *rn_tcp_cold_get(const struct rn_tcp *conn)
-{
-    return conn->cold != NULL ? conn->cold : &default_options;
-}
-
 struct rn_tcp_cold *rn_tcp_cold_of(struct rn_tcp *conn)
 {
     if (conn->cold == NULL) {
         conn->cold = rn_alloc_new(conn->sock.stack->alloc, sizeof(*conn->cold));
         if (conn->cold != NULL)
-            *conn->cold = default_options;
+            *conn->cold = rn_tcp_cold_defaults;
     }
     return conn->cold;
 }
@@ -167,9 +162,13 @@ static uint32_t ts_offset_from(uint64_t secret)
     return (uint32_t)(secret >> 32);
 }
 
-rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key)
+rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key,
+                  uint32_t *ret_ts_offset)
 {
-    return isn_now(stack, secret_of(stack, key));
+    uint64_t secret = secret_of(stack, key);
+
+    *ret_ts_offset = ts_offset_from(secret);
+    return isn_now(stack, secret);
 }
 
 void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn)
@@ -208,12 +207,19 @@ static int find_way(struct rn_tcp *conn, const struct rn_endpoint *local,
     return rn_flow_find(conn->sock.stack, &conn->flow, &out, ret_src);
 }
 
+void rn_tcp_conn_draw(struct rn_tcp *conn)
+{
+    struct rn_demux_key key = conn->sock.demux.key;
+
+    key.nic = 0;
+    rn_tcp_conn_start_at(conn, rn_tcp_isn(conn->sock.stack, &key, &conn->ts_offset));
+}
+
 int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
                      const struct rn_endpoint *remote)
 {
     struct rn_stack *stack = conn->sock.stack;
     struct rn_endpoint from = *local;
-    uint64_t secret;
     int err;
 
     err = find_way(conn, local, remote, &from.addr);
@@ -221,10 +227,6 @@ int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
         return err;
     rn_demux_remove(&stack->demux, &conn->sock.demux);
     conn->sock.demux.key = rn_tcp_key_of(&from, remote);
-    /* Before the NIC is known to the key: the secret is of the 4-tuple only. */
-    secret = secret_of(stack, &conn->sock.demux.key);
-    rn_tcp_conn_start_at(conn, isn_now(stack, secret));
-    conn->ts_offset = ts_offset_from(secret);
     conn->sock.demux.key.nic = local->nic;
     conn->sock.demux.kind = RN_TCP_NODE_CONN;
     conn->sock.demux.family_any = 0;

@@ -252,13 +252,13 @@ struct rn_tcp_stack {
 RN_MUST_USE int rn_tcp_conn_new(struct rn_tcp **ret, struct rn_stack *stack);
 /* Consumes @conn: leaves every list, table and timer, frees queues. The state must be CLOSED. */
 void rn_tcp_conn_free(struct rn_tcp *conn);
-/* The rarely set options, allocated by the first call; NULL when there is no memory. */
+/* The rarely set options, allocated by the first call (NULL: no memory); to read, those never set too. */
 struct rn_tcp_cold *rn_tcp_cold_of(struct rn_tcp *conn);
-/* What to take for options never set. */
-const struct rn_tcp_cold *rn_tcp_cold_get(const struct rn_tcp *conn);
-/* Takes a connection's identity: names, flow, ISN, timestamp offset, demux. Errors: as rn_flow_find, EXISTS. */
-RN_MUST_USE int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
-                                 const struct rn_endpoint *remote);
+extern const struct rn_tcp_cold rn_tcp_cold_defaults;
+static inline const struct rn_tcp_cold *rn_tcp_cold_get(const struct rn_tcp *conn)
+{
+    return conn->cold != NULL ? conn->cold : &rn_tcp_cold_defaults;
+}
 /* The connection is over: @err 0 for a clean end. Moves to CLOSED, tells the application (or frees an orphan at the end of
  * the turn). Never frees inline: callers may still look at conn->state. */
 void rn_tcp_conn_end(struct rn_tcp *conn, int err);

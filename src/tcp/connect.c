@@ -93,6 +93,7 @@ static int begin(struct rn_tcp *conn, const struct rn_endpoint *remote)
     err = rn_tcp_conn_name(conn, &local, &to);
     if (err < 0)
         return err == RN_E_EXISTS ? RN_E_PORT_IN_USE : err;
+    rn_tcp_conn_draw(conn);
     if (has_isn)
         rn_tcp_conn_start_at(conn, isn);
     rn_sock_share_claim(sock);

@@ -24,6 +24,7 @@ struct rn_tcp_half {
     rn_seq iss;
     rn_seq irs;
     uint32_t ts_recent;
+    uint32_t ts_offset;
     uint32_t last_challenge_ms;
     uint16_t syn_flags;
     uint16_t wnd; /* the peer's */
@@ -69,7 +70,9 @@ static void keep_facts(struct rn_tcp_half *half, const struct rn_tcp_syn *syn)
 
     half->demux.kind = RN_TCP_NODE_HALF;
     half->demux.key = rn_tcp_key_of(&syn->local, &syn->remote);
-    half->iss = syn->has_isn ? syn->isn : rn_tcp_isn(listener->sock.stack, &half->demux.key);
+    half->iss = rn_tcp_isn(listener->sock.stack, &half->demux.key, &half->ts_offset);
+    if (syn->has_isn)
+        half->iss = syn->isn;
     half->demux.key.nic = syn->local.nic;
     half->irs = syn->seq;
     half->ts_recent = syn->opts.ts_val;
@@ -96,6 +99,8 @@ static struct rn_tcp_syn facts_of(const struct rn_tcp_half *half)
         .is_ect_unsafe = half->is_ect_unsafe,
         .has_isn = true,
         .isn = half->iss,
+        .has_ts_offset = true,
+        .ts_offset = half->ts_offset,
         .seq = half->irs,
         .wnd = half->wnd,
         .opts = { .has_mss = half->mss != 0,
@@ -129,13 +134,10 @@ static void give_up(struct rn_tcp_half *half)
 
 static void put_timestamps(const struct rn_tcp_half *half, struct rn_tcp_opts *opts)
 {
-    struct rn_demux_key key = half->demux.key;
-
     if (!half->has_ts)
         return;
-    key.nic = 0;
     opts->has_ts = true;
-    opts->ts_val = rn_tcp_clock_ms(stack_of(half)) + rn_tcp_ts_offset(stack_of(half), &key);
+    opts->ts_val = rn_tcp_clock_ms(stack_of(half)) + half->ts_offset;
     opts->ts_ecr = half->ts_recent;
 }
 
@@ -206,18 +208,32 @@ static bool is_accurate(const struct rn_tcp_half *half)
     return (half->syn_flags & RN_TCP_AE) != 0;
 }
 
-/* @asked: the SYN that is answered for the first time; NULL: it is answered again, by what was kept of it. */
-static void send_syn_ack(const struct rn_tcp_half *half, const struct rn_tcp_syn *asked)
+static struct rn_tcp_syn_ack syn_ack_of(const struct rn_tcp_half *half)
+{
+    struct rn_tcp_syn_ack ours = { .isn = half->iss,
+                                   .window = half->our_wnd,
+                                   .wscale = half->our_wscale,
+                                   .retries = half->retries };
+
+    put_timestamps(half, &ours.opts);
+    return ours;
+}
+
+static void answer(const struct rn_tcp_half *half, const struct rn_tcp_syn *syn)
+{
+    struct rn_tcp_syn_ack ours = syn_ack_of(half);
+
+    rn_tcp_send_syn_ack(half->listener, syn, &ours);
+}
+
+/* By what was kept of the SYN. */
+static void answer_again(const struct rn_tcp_half *half)
 {
     struct rn_tcp_syn kept = facts_of(half);
-    struct rn_tcp_syn_ack answer = { .isn = half->iss,
-                                     .window = half->our_wnd,
-                                     .wscale = half->our_wscale,
-                                     .retries = half->retries,
-                                     .is_retransmit = asked == NULL };
+    struct rn_tcp_syn_ack ours = syn_ack_of(half);
 
-    put_timestamps(half, &answer.opts);
-    rn_tcp_send_syn_ack(half->listener, asked != NULL ? asked : &kept, &answer);
+    ours.is_retransmit = true;
+    rn_tcp_send_syn_ack(half->listener, &kept, &ours);
 }
 
 /* RFC 9768 §3.1.5: what else than the mode it was answered in a SYN may still change. false: it asks for another. */
@@ -255,7 +271,7 @@ static void on_timeout(struct rn_timer *timer)
     }
     half->retries++;
     stack_of(half)->stats.tcp_timeouts++;
-    send_syn_ack(half, NULL);
+    answer_again(half);
     half->is_ect_unsafe |= is_accurate(half) && !rn_tcp_ecn_is_answered(half->retries);
     arm(half);
 }
@@ -278,7 +294,7 @@ int rn_tcp_half_open(struct rn_tcp *listener, const struct rn_tcp_syn *syn)
     }
     rn_list_push_back(&listener->listen->half_open, &half->link);
     listener->listen->n_half_open++;
-    send_syn_ack(half, syn);
+    answer(half, syn);
     arm(half);
     return RN_OK;
 }
@@ -415,7 +431,7 @@ static enum rn_drop half_step(struct rn_tcp_half *half, struct rn_tcp_seg *seg)
             reset(half);
             return RN_DROP_TCP_UNACCEPTABLE;
         }
-        send_syn_ack(half, NULL);
+        answer_again(half);
         return RN_DROP_TCP_DUPLICATE;
     }
     if (is_old_timestamp(half, seg)) {

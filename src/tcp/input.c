@@ -53,6 +53,16 @@ static void fill_seg(struct arrival *a, struct rn_pkt *pkt)
     a->seg.data_len = pkt->len - a->hdr.hdr_len;
 }
 
+/* Of an arrival all is zero at first. false: as rn_tcp_opts_parse. */
+static bool read_options(struct arrival *a, struct rn_view options)
+{
+    struct rn_tcp_opts *opts = &a->seg.opts;
+
+    a->seg.has_opts = true;
+    opts->has_ts = rn_tcp_opts_parse_ts_only(&opts->ts_val, &opts->ts_ecr, options);
+    return opts->has_ts || rn_tcp_opts_parse(opts, options);
+}
+
 /* false: @pkt is gone. */
 static bool parse(struct arrival *a, struct rn_pkt *pkt)
 {
@@ -65,11 +75,8 @@ static bool parse(struct arrival *a, struct rn_pkt *pkt)
     if (!is_checksum_good(pkt, a->ip))
         goto bad;
     why = RN_DROP_MALFORMED;
-    if (a->hdr.hdr_len > RN_TCP_HDR_BYTES) {
-        if (!rn_tcp_opts_parse(&a->seg.opts, rn_tcp_options(front, &a->hdr)))
-            goto bad;
-        a->seg.has_opts = true;
-    }
+    if (a->hdr.hdr_len > RN_TCP_HDR_BYTES && !read_options(a, rn_tcp_options(front, &a->hdr)))
+        goto bad;
     fill_seg(a, pkt);
     return true;
 
@@ -120,15 +127,20 @@ static struct rn_tcp *conn_of(struct rn_demux_node *node)
     return rn_container_of(node, struct rn_tcp, sock.demux);
 }
 
-/* Connections are never freed while packets are processed, so @conn stands after its segment. */
 static void give_to_conn(struct rn_tcp *conn, struct rn_tcp_seg *seg)
 {
-    struct rn_tcp_seg seen = *seg;
-
     if (conn->state == RN_TCP_SYN_SENT)
         rn_tcp_syn_sent_in(conn, seg);
     else
         rn_tcp_segment_in(conn, seg);
+}
+
+/* Connections are never freed while packets are processed, so @conn stands after its segment. */
+static RN_COLD void give_to_observed(struct rn_tcp *conn, struct rn_tcp_seg *seg)
+{
+    struct rn_tcp_seg seen = *seg;
+
+    give_to_conn(conn, seg);
     rn_tcp_probe_segment(conn, &seen);
 }
 
@@ -186,7 +198,10 @@ static void give_to(struct arrival *a, struct rn_demux_node *node)
 {
     switch (node != NULL ? node->kind : 0) {
     case RN_TCP_NODE_CONN:
-        give_to_conn(conn_of(node), &a->seg);
+        if (RN_UNLIKELY(rn_tcp_stack_of(conn_of(node))->on_probe != NULL))
+            give_to_observed(conn_of(node), &a->seg);
+        else
+            give_to_conn(conn_of(node), &a->seg);
         break;
     case RN_TCP_NODE_LISTENER:
         give_to_listener(conn_of(node), a);
@@ -223,8 +238,7 @@ void rn_tcp_input(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in 
 
     nic->stack->stats.tcp_in_segs += rn_pkt_segments(pkt);
     /* RFC 9293 §3.9.2.3: TCP has two ends. */
-    if (ip->is_to_many || rn_addr_is_any(ip->src) || rn_addr_is_multicast(ip->src) ||
-        rn_addr_is_broadcast(ip->src)) {
+    if (ip->is_to_many || !rn_addr_is_unicast(ip->src)) {
         rn_pkt_drop(pkt, RN_DROP_BAD_SOURCE);
         return;
     }

@@ -23,7 +23,7 @@ void rn_tcp_memory_short(struct rn_tcp *conn);
 void rn_tcp_input(struct rn_nic *nic, struct rn_pkt *pkt, const struct rn_ip_in *ip);
 void rn_tcp_error_in(struct rn_stack *stack, const struct rn_icmp_err *err);
 
-/* probe.c: tells the observer, if there is one, of @seg, which was processed (its packet is gone). */
+/* probe.c: tells the observer, whom there is, of @seg, which was processed (its packet is gone). */
 void rn_tcp_probe_segment(const struct rn_tcp *conn, const struct rn_tcp_seg *seg);
 
 /* sockopt.c */
@@ -45,8 +45,14 @@ static inline uint32_t rn_tcp_clock_ms(const struct rn_stack *stack)
     return (uint32_t)(rn_stack_now_ns(stack) / RN_NS_PER_MS);
 }
 
-/* Where a connection of this name starts (RFC 6528). */
-rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key);
+/* Where a connection of this name starts (RFC 6528), and what rn_tcp_ts_offset() says of it: one secret has both. */
+rn_seq rn_tcp_isn(const struct rn_stack *stack, const struct rn_demux_key *key,
+                  uint32_t *ret_ts_offset);
+/* Takes a connection's identity: names, flow, demux. Errors: as rn_flow_find, EXISTS. */
+RN_MUST_USE int rn_tcp_conn_name(struct rn_tcp *conn, const struct rn_endpoint *local,
+                                 const struct rn_endpoint *remote);
+/* ISN and timestamp offset as its name wants them. */
+void rn_tcp_conn_draw(struct rn_tcp *conn);
 /* Our first sequence number, before anything was sent. */
 void rn_tcp_conn_start_at(struct rn_tcp *conn, rn_seq isn);
 /* Stops timers and output, drops the send queue: what is left is only the receive queue. */

@@ -44,6 +44,10 @@ static int inherit(struct rn_tcp *conn, const struct rn_tcp *model)
 
 static int take_syn(struct rn_tcp *conn, const struct rn_tcp_syn *syn)
 {
+    if (syn->has_ts_offset)
+        conn->ts_offset = syn->ts_offset;
+    else
+        rn_tcp_conn_draw(conn);
     if (syn->has_isn)
         rn_tcp_conn_start_at(conn, syn->isn);
     conn->rcv.wscale = rn_tcp_tune_wscale(conn);

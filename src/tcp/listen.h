@@ -32,6 +32,8 @@ struct rn_tcp_syn {
     bool has_isn; /* .isn is where our side must start: TIME-WAIT reuse (RFC 6191), or a cookie */
     bool is_spoofed;
     bool is_ect_unsafe; /* RFC 9768 §3.1.5: its sender may not know that AccECN was agreed on */
+    bool has_ts_offset; /* .ts_offset, and then .isn, were drawn for this name already */
+    uint32_t ts_offset;
     rn_seq isn;
     rn_seq seq;
     uint32_t wnd;

@@ -8,9 +8,9 @@ void rn_tcp_set_probe(struct rn_stack *stack, rn_tcp_probe_fn *fn, void *arg)
     tcp->probe_arg = arg;
 }
 
-static RN_COLD void tell(const struct rn_tcp_stack *tcp, const struct rn_tcp *conn,
-                         const struct rn_tcp_seg *seg)
+void rn_tcp_probe_segment(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
+    const struct rn_tcp_stack *tcp = rn_tcp_stack_of(conn);
     struct rn_turn *turn = conn->sock.stack->turn;
     struct rn_tcp_probe probe = {
         .time_ns = turn->now_ns,
@@ -28,12 +28,4 @@ static RN_COLD void tell(const struct rn_tcp_stack *tcp, const struct rn_tcp *co
     turn->is_observing = true;
     tcp->on_probe(&probe, tcp->probe_arg);
     turn->is_observing = false;
-}
-
-void rn_tcp_probe_segment(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
-{
-    const struct rn_tcp_stack *tcp = rn_tcp_stack_of(conn);
-
-    if (RN_UNLIKELY(tcp->on_probe != NULL))
-        tell(tcp, conn, seg);
 }

@@ -10,17 +10,16 @@
 
 uint8_t rn_tcp_tune_wscale(const struct rn_tcp *conn)
 {
-    uint32_t largest = rn_max_u32(conn->rcv.buf_max, rn_tcp_cold_get(conn)->rcvbuf_most);
-    uint32_t clamp = rn_tcp_cold_get(conn)->window_clamp;
-    uint8_t shift = 0;
+    const struct rn_tcp_cold *cold = rn_tcp_cold_get(conn);
+    uint32_t largest = rn_max_u32(conn->rcv.buf_max, cold->rcvbuf_most);
+    unsigned bits;
 
     if ((conn->flags & RN_TCPF_RCVBUF_FIXED) != 0)
         largest = conn->rcv.buf_max;
-    if (clamp != 0)
-        largest = rn_min_u32(largest, clamp);
-    while (shift < RN_TCP_WSCALE_MAX && largest >> shift > UINT16_MAX)
-        shift++;
-    return shift;
+    if (cold->window_clamp != 0)
+        largest = rn_min_u32(largest, cold->window_clamp);
+    bits = 32u - (unsigned)__builtin_clz(largest | 1);
+    return (uint8_t)(bits <= 16 ? 0 : rn_min_u32(bits - 16, RN_TCP_WSCALE_MAX));
 }
 
 /* The data answers an ACK of ours that carried ts_ecr: one round trip, more if the peer had nothing to send. */

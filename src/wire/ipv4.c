@@ -10,36 +10,35 @@ enum { CHECKSUM_AT = 10 };
 
 int rn_ipv4_parse(struct rn_ipv4_hdr *ret, struct rn_view front, size_t pkt_len)
 {
-    struct rn_reader r = rn_reader_of(rn_view_of(front.ptr, RN_IPV4_HDR_BYTES));
-    struct rn_ipv4_hdr h;
-    uint8_t version_ihl;
-    uint16_t frag;
+    struct rn_reader r = rn_reader_of(front);
+    struct rn_view fixed = rn_read_view(&r, RN_IPV4_HDR_BYTES);
+    const uint8_t *p = fixed.ptr;
+    unsigned hdr_len;
+    unsigned total_len;
+    unsigned frag;
 
-    if (front.len < RN_IPV4_HDR_BYTES)
+    if (fixed.len == 0 || p[0] >> 4 != 4)
         return RN_E_MALFORMED;
-    version_ihl = rn_read_u8(&r);
-    h.tos = rn_read_u8(&r);
-    h.total_len = rn_read_be16(&r);
-    h.id = rn_read_be16(&r);
-    frag = rn_read_be16(&r);
-    h.ttl = rn_read_u8(&r);
-    h.proto = rn_read_u8(&r);
-    h.checksum = rn_read_be16(&r);
-    h.src = rn_read_addr4(&r);
-    h.dst = rn_read_addr4(&r);
-    h.hdr_len = (uint8_t)((version_ihl & 0x0f) * 4);
-    h.frag_off_bytes = (uint16_t)((frag & FRAG_OFF_MASK) * 8);
-    h.dont_fragment = (frag & FLAG_DF) != 0;
-    h.more_fragments = (frag & FLAG_MF) != 0;
-
-    if (version_ihl >> 4 != 4)
+    hdr_len = (p[0] & 0x0fu) * 4;
+    total_len = rn_get_be16(p + 2);
+    if (hdr_len < RN_IPV4_HDR_BYTES || hdr_len > front.len)
         return RN_E_MALFORMED;
-    if (h.hdr_len < RN_IPV4_HDR_BYTES || h.hdr_len > front.len)
-        return RN_E_MALFORMED;
-    if (h.total_len < h.hdr_len || h.total_len > pkt_len)
+    if (total_len < hdr_len || total_len > pkt_len)
         return RN_E_MALFORMED;
 
-    *ret = h;
+    frag = rn_get_be16(p + 6);
+    ret->tos = p[1];
+    ret->total_len = (uint16_t)total_len;
+    ret->id = rn_get_be16(p + 4);
+    ret->ttl = p[8];
+    ret->proto = p[9];
+    ret->checksum = rn_get_be16(p + CHECKSUM_AT);
+    ret->src = rn_addr_v4(rn_get_be32(p + 12));
+    ret->dst = rn_addr_v4(rn_get_be32(p + 16));
+    ret->hdr_len = (uint8_t)hdr_len;
+    ret->frag_off_bytes = (uint16_t)((frag & FRAG_OFF_MASK) * 8);
+    ret->dont_fragment = (frag & FLAG_DF) != 0;
+    ret->more_fragments = (frag & FLAG_MF) != 0;
     return RN_OK;
 }
 
@@ -51,16 +50,30 @@ struct rn_view rn_ipv4_options(struct rn_view front, const struct rn_ipv4_hdr *h
     return rn_read_view(&r, hdr->hdr_len - (size_t)RN_IPV4_HDR_BYTES);
 }
 
+/* The folded sum of a header without options, as nearly all are: five words. */
+static uint16_t sum_fixed(const uint8_t *p)
+{
+    uint64_t sum = 0;
+
+    for (unsigned at = 0; at < RN_IPV4_HDR_BYTES; at += 4)
+        sum += rn_get_be32(p + at);
+    sum = (sum & 0xffffffff) + (sum >> 32); /* at most 33 bits */
+    sum = (sum & 0xffff) + (sum >> 16);     /* at most 18 */
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
 bool rn_ipv4_checksum_ok(struct rn_view front, size_t hdr_len)
 {
     /* A right header sums to all ones, its own checksum included (RFC 1071 §1). */
+    if (hdr_len == RN_IPV4_HDR_BYTES)
+        return front.len >= RN_IPV4_HDR_BYTES && sum_fixed(front.ptr) == 0xffff;
     return hdr_len <= front.len && rn_checksum(front.ptr, hdr_len, 0) == 0xffff;
 }
 
-static void write_fixed(uint8_t out[RN_IPV4_HDR_BYTES], const struct rn_ipv4_hdr *hdr,
-                        size_t hdr_len)
+/* @out holds RN_IPV4_HDR_BYTES. */
+static void write_fixed(uint8_t *out, const struct rn_ipv4_hdr *hdr, size_t hdr_len)
 {
-    struct rn_writer w = rn_writer_of(out, RN_IPV4_HDR_BYTES);
     unsigned frag = (hdr->frag_off_bytes / 8u) & FRAG_OFF_MASK;
 
     if (hdr->dont_fragment)
@@ -68,27 +81,22 @@ static void write_fixed(uint8_t out[RN_IPV4_HDR_BYTES], const struct rn_ipv4_hdr
     if (hdr->more_fragments)
         frag |= FLAG_MF;
 
-    rn_write_u8(&w, (uint8_t)(4u << 4 | hdr_len / 4));
-    rn_write_u8(&w, hdr->tos);
-    rn_write_be16(&w, hdr->total_len);
-    rn_write_be16(&w, hdr->id);
-    rn_write_be16(&w, (uint16_t)frag);
-    rn_write_u8(&w, hdr->ttl);
-    rn_write_u8(&w, hdr->proto);
-    rn_write_be16(&w, 0); /* the checksum, when all else is there */
-    rn_write_addr4(&w, hdr->src);
-    rn_write_addr4(&w, hdr->dst);
-}
-
-static void put_checksum(uint8_t *out, size_t hdr_len)
-{
-    rn_put_be16(out + CHECKSUM_AT, (uint16_t)~rn_checksum(out, hdr_len, 0));
+    out[0] = (uint8_t)(4u << 4 | hdr_len / 4);
+    out[1] = hdr->tos;
+    rn_put_be16(out + 2, hdr->total_len);
+    rn_put_be16(out + 4, hdr->id);
+    rn_put_be16(out + 6, (uint16_t)frag);
+    out[8] = hdr->ttl;
+    out[9] = hdr->proto;
+    rn_put_be16(out + CHECKSUM_AT, 0); /* when all else is there */
+    rn_put_be32(out + 12, rn_addr_to_v4(hdr->src));
+    rn_put_be32(out + 16, rn_addr_to_v4(hdr->dst));
 }
 
 void rn_ipv4_emit(const struct rn_ipv4_hdr *hdr, uint8_t out[RN_IPV4_HDR_BYTES])
 {
     write_fixed(out, hdr, RN_IPV4_HDR_BYTES);
-    put_checksum(out, RN_IPV4_HDR_BYTES);
+    rn_put_be16(out + CHECKSUM_AT, (uint16_t)~sum_fixed(out));
 }
 
 int rn_ipv4_emit_options(const struct rn_ipv4_hdr *hdr, struct rn_view options, uint8_t *out,
@@ -108,6 +116,6 @@ int rn_ipv4_emit_options(const struct rn_ipv4_hdr *hdr, struct rn_view options, 
     if (w.overflow)
         return RN_E_MSG_TOO_LONG;
     write_fixed(out, hdr, hdr_len);
-    put_checksum(out, hdr_len);
+    rn_put_be16(out + CHECKSUM_AT, (uint16_t)~rn_checksum(out, hdr_len, 0));
     return (int)hdr_len;
 }

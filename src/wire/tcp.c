@@ -8,36 +8,27 @@ enum { DATA_OFFSET_SHIFT = 12, FLAGS_MASK = 0x1ff }; /* RFC 9293 §3.1 */
 
 int rn_tcp_parse(struct rn_tcp_hdr *ret, struct rn_view front, size_t seg_len)
 {
-    struct rn_reader r = rn_reader_of(rn_view_of(front.ptr, RN_TCP_HDR_BYTES));
-    struct rn_tcp_hdr h;
-    uint16_t offset_flags;
-
-    if (front.len < RN_TCP_HDR_BYTES)
-        return RN_E_MALFORMED;
-    h.src_port = rn_read_be16(&r);
-    h.dst_port = rn_read_be16(&r);
-    h.seq = rn_seq_of(rn_read_be32(&r));
-    h.ack = rn_seq_of(rn_read_be32(&r));
-    offset_flags = rn_read_be16(&r);
-    h.window = rn_read_be16(&r);
-    h.checksum = rn_read_be16(&r);
-    h.urgent = rn_read_be16(&r);
-    h.flags = offset_flags & FLAGS_MASK;
-    h.hdr_len = (uint8_t)((offset_flags >> DATA_OFFSET_SHIFT) * 4);
-
-    if (h.hdr_len < RN_TCP_HDR_BYTES || h.hdr_len > front.len || h.hdr_len > seg_len)
-        return RN_E_MALFORMED;
-
-    *ret = h;
-    return RN_OK;
-}
-
-struct rn_view rn_tcp_options(struct rn_view front, const struct rn_tcp_hdr *hdr)
-{
     struct rn_reader r = rn_reader_of(front);
+    struct rn_view fixed = rn_read_view(&r, RN_TCP_HDR_BYTES);
+    const uint8_t *p = fixed.ptr;
+    unsigned hdr_len;
 
-    (void)rn_read_view(&r, RN_TCP_HDR_BYTES);
-    return rn_read_view(&r, hdr->hdr_len - (size_t)RN_TCP_HDR_BYTES);
+    if (fixed.len == 0)
+        return RN_E_MALFORMED;
+    hdr_len = (p[12] >> 4) * 4u;
+    if (hdr_len < RN_TCP_HDR_BYTES || hdr_len > front.len || hdr_len > seg_len)
+        return RN_E_MALFORMED;
+
+    ret->src_port = rn_get_be16(p);
+    ret->dst_port = rn_get_be16(p + 2);
+    ret->seq = rn_seq_of(rn_get_be32(p + 4));
+    ret->ack = rn_seq_of(rn_get_be32(p + 8));
+    ret->flags = rn_get_be16(p + 12) & FLAGS_MASK;
+    ret->window = rn_get_be16(p + 14);
+    ret->checksum = rn_get_be16(p + RN_TCP_CHECKSUM_AT);
+    ret->urgent = rn_get_be16(p + 18);
+    ret->hdr_len = (uint8_t)hdr_len;
+    return RN_OK;
 }
 
 void rn_tcp_emit(const struct rn_tcp_hdr *hdr, uint8_t out[RN_TCP_HDR_BYTES])

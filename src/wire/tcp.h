@@ -35,6 +35,12 @@ struct rn_tcp_hdr {
 /* @front begins a segment of @seg_len bytes and must hold the header with its options. Errors: MALFORMED. */
 RN_MUST_USE int rn_tcp_parse(struct rn_tcp_hdr *ret, struct rn_view front, size_t seg_len);
 /* The option bytes, for rn_tcp_opts_parse. */
-struct rn_view rn_tcp_options(struct rn_view front, const struct rn_tcp_hdr *hdr);
+static inline struct rn_view rn_tcp_options(struct rn_view front, const struct rn_tcp_hdr *hdr)
+{
+    struct rn_reader r = rn_reader_of(front);
+
+    (void)rn_read_view(&r, RN_TCP_HDR_BYTES);
+    return rn_read_view(&r, hdr->hdr_len - (size_t)RN_TCP_HDR_BYTES);
+}
 /* The fixed part. hdr_len must be a multiple of 4, 20..60: options follow by rn_tcp_opts_emit. */
 void rn_tcp_emit(const struct rn_tcp_hdr *hdr, uint8_t out[RN_TCP_HDR_BYTES]);

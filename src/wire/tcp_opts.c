@@ -33,7 +33,7 @@ enum {
     LEN_ACCECN_COUNTER = 3,
 };
 
-#define NOP_NOP_TS 0x0101080au
+#define SACK_OK_TS 0x0402080au /* in the place of RN_TCP_NOP_NOP_TS */
 
 /* All of the option was read, and nothing is left of it. */
 static bool is_whole(const struct rn_reader *body)
@@ -162,17 +162,6 @@ static bool read_option(struct rn_tcp_opts *opts, uint8_t kind, struct rn_reader
     }
 }
 
-bool rn_tcp_opts_parse_ts_only(uint32_t *ret_val, uint32_t *ret_ecr, struct rn_view options)
-{
-    struct rn_reader r = rn_reader_of(options);
-
-    if (options.len != RN_TCP_TS_BYTES || rn_read_be32(&r) != NOP_NOP_TS)
-        return false;
-    *ret_val = rn_read_be32(&r);
-    *ret_ecr = rn_read_be32(&r);
-    return true;
-}
-
 bool rn_tcp_opts_parse(struct rn_tcp_opts *ret, struct rn_view options)
 {
     struct rn_reader r = rn_reader_of(options);
@@ -258,18 +247,19 @@ static void write_nops(struct rn_writer *w, size_t n)
 
 static void write_sack_ok_and_ts(const struct rn_tcp_opts *opts, struct rn_writer *w)
 {
+    uint8_t *room;
+
     if (!opts->has_ts) {
         write_nops(w, 2);
         write_kind(w, KIND_SACK_OK, LEN_SACK_OK);
         return;
     }
-    if (opts->sack_ok)
-        write_kind(w, KIND_SACK_OK, LEN_SACK_OK);
-    else
-        write_nops(w, 2);
-    write_kind(w, KIND_TS, LEN_TS);
-    rn_write_be32(w, opts->ts_val);
-    rn_write_be32(w, opts->ts_ecr);
+    room = rn_write_room(w, RN_TCP_TS_BYTES);
+    if (room == NULL)
+        return;
+    rn_put_be32(room, opts->sack_ok ? SACK_OK_TS : RN_TCP_NOP_NOP_TS);
+    rn_put_be32(room + 4, opts->ts_val);
+    rn_put_be32(room + 8, opts->ts_ecr);
 }
 
 static void write_sack(const struct rn_tcp_opts *opts, struct rn_writer *w)

@@ -45,8 +45,17 @@ struct rn_tcp_opts {
  * and makes the answer false (RFC 9293 §3.1, MUST-7); @ret then holds what stood before it. Always writes @ret.
  */
 bool rn_tcp_opts_parse(struct rn_tcp_opts *ret, struct rn_view options);
+#define RN_TCP_NOP_NOP_TS 0x0101080au
 /* Only the layout of nearly every segment of a connection, NOP NOP timestamps; false for any other. */
-bool rn_tcp_opts_parse_ts_only(uint32_t *ret_val, uint32_t *ret_ecr, struct rn_view options);
+static inline bool rn_tcp_opts_parse_ts_only(uint32_t *ret_val, uint32_t *ret_ecr,
+                                             struct rn_view options)
+{
+    if (options.len != RN_TCP_TS_BYTES || rn_get_be32(options.ptr) != RN_TCP_NOP_NOP_TS)
+        return false;
+    *ret_val = rn_get_be32(options.ptr + 4);
+    *ret_ecr = rn_get_be32(options.ptr + 8);
+    return true;
+}
 
 /* Bytes that emit writes, a multiple of 4. More than RN_TCP_OPTS_MAX_BYTES is possible if too much is asked for. */
 size_t rn_tcp_opts_bytes(const struct rn_tcp_opts *opts);

@@ -19,20 +19,20 @@ static bool gso_ok(const struct rn_vnet_hdr *h)
 
 int rn_vnet_parse(struct rn_vnet_hdr *ret, struct rn_view hdr)
 {
-    struct rn_reader r = rn_reader_of(hdr);
+    const uint8_t *p = hdr.ptr;
     struct rn_vnet_hdr h;
-    uint8_t gso;
 
-    h.flags = rn_read_u8(&r);
-    gso = rn_read_u8(&r);
-    h.hdr_len = rn_read_le16(&r);
-    h.gso_size = rn_read_le16(&r);
-    h.csum_start = rn_read_le16(&r);
-    h.csum_offset = rn_read_le16(&r);
-    h.num_buffers = hdr.len == RN_VNET_HDR_MRG_BYTES ? rn_read_le16(&r) : 0;
-    h.gso = (uint8_t)(gso & ~RN_VNET_GSO_ECN);
-    h.gso_ecn = (gso & RN_VNET_GSO_ECN) != 0;
-    if (r.short_read || r.rest.len != 0 || !gso_ok(&h))
+    if (hdr.len != RN_VNET_HDR_BYTES && hdr.len != RN_VNET_HDR_MRG_BYTES)
+        return RN_E_MALFORMED;
+    h.flags = p[0];
+    h.gso = (uint8_t)(p[1] & ~RN_VNET_GSO_ECN);
+    h.gso_ecn = (p[1] & RN_VNET_GSO_ECN) != 0;
+    h.hdr_len = rn_get_le16(p + 2);
+    h.gso_size = rn_get_le16(p + 4);
+    h.csum_start = rn_get_le16(p + 6);
+    h.csum_offset = rn_get_le16(p + 8);
+    h.num_buffers = hdr.len == RN_VNET_HDR_MRG_BYTES ? rn_get_le16(p + 10) : 0;
+    if (!gso_ok(&h))
         return RN_E_MALFORMED;
 
     *ret = h;
