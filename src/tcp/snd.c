@@ -621,7 +621,9 @@ static uint32_t window_on_path(const struct rn_tcp *conn)
 static uint32_t local_share(const struct rn_tcp *conn)
 {
     uint32_t n = rn_max_u32(rn_tcp_stack_of(conn)->n_flights, 1);
-    uint32_t share = rn_max_u32(SNDBUF_LOCAL_ALL_BYTES / n, SNDBUF_LOCAL_MIN_BYTES);
+    /* Of less than three segments the peer never sees two at once, and delays the ACK that is to make room. */
+    uint32_t least = rn_max_u32(SNDBUF_LOCAL_MIN_BYTES, 3u * conn->snd.mss);
+    uint32_t share = rn_max_u32(SNDBUF_LOCAL_ALL_BYTES / n, least);
 
     return rn_min_u32(share, SNDBUF_LOCAL_BYTES);
 }

@@ -378,6 +378,10 @@ static void test_local_send_buffer_is_shared_by_all_who_send(void **state)
     rn_tcp_stack_of(conn)->n_flights = 1000;
     rn_tcp_snd_tune(conn);
     assert_int_equal(conn->snd.buf_max, 64 * 1024);
+    conn->snd.mss =
+        65483; /* else the peer would have one such segment at a time, and delay its ACK */
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 3 * 65483);
 
     rn_tcp_stack_of(conn)->n_flights = 1;
     rn_tcp_snd_tune(conn);
