@@ -82,7 +82,7 @@ def print_case(key, rows):
     told = _told(good, figures)
     print(f"\n{measure.upper()} {kind}: {case}, MTU {mtu}")
     heads = [f"{FIGURES[figure][0]:>14} {'quartiles':>17}" for figure in figures]
-    print(f"  {'':13}{' '.join(heads)} {' '.join(f'{text:>11}' for text in told.values())} {'MiB':>7} {'n':>3}")
+    print(f"  {'':17}{' '.join(heads)} {' '.join(f'{text:>11}' for text in told.values())} {'MiB':>7} {'n':>3}")
     ranked = [name for name, _ in peers_of(good, figures[0])] if good else []
     for name in [*ranked, *dict.fromkeys(row["peer"] for row in rows if row["peer"] not in ranked)]:
         _print_peer(name, [row for row in rows if row["peer"] == name], figures, told)
@@ -91,7 +91,7 @@ def print_case(key, rows):
 def _print_peer(name, rows, figures, told):
     good = [row for row in rows if "failed" not in row]
     if not good:
-        print(f"  {name:13}failed in every round: {rows[0]['failed']}")
+        print(f"  {name:17}failed in every round: {rows[0]['failed']}")
         return
     cells = []
     for figure in figures:
@@ -101,7 +101,7 @@ def _print_peer(name, rows, figures, told):
     others = " ".join(f"{_number(_median(good, column)):>11}" for column in told)
     memory = _median(good, "rss_kib")
     stalls = len(rows) - len(good)
-    print(f"  {name:13}{' '.join(cells)} {others} {_number(memory / 1024) if memory else '-':>7} {len(good):>3}"
+    print(f"  {name:17}{' '.join(cells)} {others} {_number(memory / 1024) if memory else '-':>7} {len(good):>3}"
           + (f"  {stalls} failed" if stalls else ""))
 
 
