@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -179,8 +180,12 @@ static int forbid_gains(struct stripping *s)
     return RN_OK;
 }
 
+/* glibc gives a thread a heap of its own, and on giving memory of such a heap back, it asks a file whether the kernel
+ * overcommits: a call that the filter kills for. All threads share the first heap, which asks for nothing. */
 static int start_threads(struct stripping *s)
 {
+    if (mallopt(M_ARENA_MAX, 1) != 1)
+        return RN_E_NOT_SUPPORTED;
     return s->opts->start_threads != NULL ? s->opts->start_threads(s->opts->arg) : RN_OK;
 }
 

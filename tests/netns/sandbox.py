@@ -11,7 +11,7 @@ import rig
 PROBE = os.environ.get("SANDBOX_PROBE", str(rig.ROOT / "build/tests/netns/sandbox_probe"))
 FORBIDDEN = ["exec", "open", "ptrace", "setns", "fork", "packet-socket", "executable-memory",
              "thread", "early-thread-open"]
-NEEDED = ["nothing", "memory", "write", "early-thread"]
+NEEDED = ["nothing", "memory", "write", "early-thread", "early-thread-heap"]
 
 
 def both_ways(deed, *more):

@@ -58,6 +58,17 @@ static void deed_memory(void)
     free(p);
 }
 
+/* Small pieces grow a heap, and their end shrinks it, which libc does in other ways for other threads. */
+static void deed_heap(void)
+{
+    static void *volatile pieces[4096];
+
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+        pieces[i] = malloc(16 << 10);
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+        free(pieces[i]);
+}
+
 static void deed_write(void)
 {
     (void)!write(STDERR_FILENO, "", 0);
@@ -116,6 +127,11 @@ static void deed_early_work(void)
     let_early(deed_memory);
 }
 
+static void deed_early_heap(void)
+{
+    let_early(deed_heap);
+}
+
 static void deed_early_open(void)
 {
     let_early(deed_open);
@@ -137,6 +153,7 @@ static const struct {
     { "write", deed_write },
     { "thread", deed_thread },
     { "early-thread", deed_early_work },
+    { "early-thread-heap", deed_early_heap },
     { "early-thread-open", deed_early_open },
 };
 
