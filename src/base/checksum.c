@@ -11,11 +11,11 @@
  */
 static uint16_t fold(uint64_t sum)
 {
-    sum = (sum >> 32) + (sum & 0xffffffffu);
-    sum = (sum >> 32) + (sum & 0xffffffffu);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t)sum;
+    uint32_t half;
+
+    /* Both halves added to each other: the carry of the lower sum is in the upper one. */
+    half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+    return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 /* Between the order of bytes in memory and that of a number; its own inverse. */
@@ -74,9 +74,15 @@ static uint64_t add_bytes(uint64_t sum, const uint8_t *p, size_t len)
     return add_tail(sum, p, len);
 }
 
+/* @sum joins in the order of memory, where which half of a word it is in does not matter: one fold does for both. */
 static uint16_t finish(uint64_t native, uint32_t sum)
 {
-    return fold((uint64_t)swap_native(fold(native)) + sum);
+    uint8_t bytes[4];
+    uint32_t seed;
+
+    rn_put_be32(bytes, sum);
+    memcpy(&seed, bytes, sizeof(seed));
+    return swap_native(fold(native + seed));
 }
 
 static uint16_t sum_portable(const void *bytes, size_t len, uint32_t sum)
@@ -267,7 +273,7 @@ static AVX512 uint16_t sum_avx512(const void *bytes, size_t len, uint32_t sum)
     __mmask64 mask = _bzhi_u64(UINT64_MAX, (unsigned)first) << lead;
     struct sums512 even = { _mm512_setzero_si512(), _mm512_setzero_si512() };
     struct sums512 odd = even;
-    uint16_t native;
+    uint64_t native;
 
     add512(&even, _mm512_maskz_loadu_epi8(mask, p));
     p += BLOCK_BYTES;
@@ -279,8 +285,8 @@ static AVX512 uint16_t sum_avx512(const void *bytes, size_t len, uint32_t sum)
     add512(&even, load_first(p, len));
     if (len > BLOCK_BYTES)
         add512(&odd, load_first(p + BLOCK_BYTES, len - BLOCK_BYTES));
-    native = fold(total512(even, odd));
-    return finish((lead & 1) != 0 ? __builtin_bswap16(native) : native, sum);
+    native = total512(even, odd);
+    return finish((lead & 1) != 0 ? __builtin_bswap16(fold(native)) : native, sum);
 }
 
 static const struct rn_checksum_ops sse2 = { "sse2", sum_sse2, copy_sse2 };
