@@ -4,6 +4,7 @@
 #include "wire/eth.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
+#include "wire/proto.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
 #include <runnel/err.h>
@@ -23,10 +24,54 @@ struct cut {
     uint32_t seq;
     uint16_t tcp_flags;
     uint16_t ip_id;
+    uint32_t ip_sum;     /* of what all headers share: IPv4 */
+    uint32_t pseudo_sum; /* without the length */
+    uint32_t l4_sum;     /* with the transport header */
+    bool is_completed;   /* segments get their checksums, too */
     bool has_fixed_id;
     unsigned n_frag; /* cursor into the payload */
     uint32_t frag_at;
 };
+
+/* Sums of the headers without what differs from segment to segment, which is added in each: their bytes are fresh, and to
+ * read them back at once in other widths than they were written in costs more than all the rest. */
+static void sum_shared(struct cut *c)
+{
+    uint8_t *l3 = c->hdr + c->link_len;
+    uint8_t *l4 = c->hdr + c->l4_off;
+
+    if (c->is_v4) {
+        rn_put_be16(l3 + 2, 0);
+        rn_put_be16(l3 + 4, 0);
+        rn_put_be16(l3 + 10, 0);
+        c->ip_sum = rn_checksum(l3, c->l4_off - c->link_len, 0);
+    }
+    if (c->is_tcp) {
+        rn_put_be32(l4 + 4, 0);
+        rn_put_be16(l4 + 12, 0);
+        rn_put_be16(l4 + RN_TCP_CHECKSUM_AT, 0);
+    } else {
+        rn_put_be16(l4 + 4, 0);
+        rn_put_be16(l4 + RN_UDP_CHECKSUM_AT, 0);
+    }
+    c->pseudo_sum = rn_checksum_pseudo(c->src, c->dst, c->proto, 0);
+    c->l4_sum = rn_checksum(l4, c->hdr_len - c->l4_off, c->pseudo_sum);
+}
+
+static bool learn_transport(struct cut *c)
+{
+    c->is_tcp = c->pkt->gso != RN_GSO_UDP;
+    c->proto = c->is_tcp ? RN_PROTO_TCP : RN_PROTO_UDP;
+    if (c->is_tcp ? c->hdr_len < c->l4_off + RN_TCP_HDR_BYTES
+                  : c->hdr_len != c->l4_off + RN_UDP_HDR_BYTES)
+        return false;
+    if (c->is_tcp) {
+        c->seq = rn_get_be32(c->hdr + c->l4_off + 4);
+        c->tcp_flags = rn_get_be16(c->hdr + c->l4_off + 12);
+    }
+    sum_shared(c);
+    return true;
+}
 
 static bool learn(struct cut *c)
 {
@@ -52,15 +97,7 @@ static bool learn(struct cut *c)
         c->src = v6.src;
         c->dst = v6.dst;
     }
-    c->is_tcp = c->pkt->gso != RN_GSO_UDP;
-    c->proto = c->is_tcp ? 6 : 17;
-    if (!c->is_tcp)
-        return c->hdr_len == c->l4_off + RN_UDP_HDR_BYTES;
-    if (c->hdr_len < c->l4_off + RN_TCP_HDR_BYTES)
-        return false;
-    c->seq = rn_get_be32(c->hdr + c->l4_off + 4);
-    c->tcp_flags = rn_get_be16(c->hdr + c->l4_off + 12);
-    return true;
+    return learn_transport(c);
 }
 
 /* Appends @len bytes of payload from the cursor on, by reference. */
@@ -99,18 +136,23 @@ static bool find_payload(struct cut *c)
     return c->n_frag < pkt->n_frags;
 }
 
+static uint16_t folded(uint32_t sum)
+{
+    return rn_checksum(NULL, 0, sum);
+}
+
 static void fix_network_header(const struct cut *c, uint8_t *l3, uint32_t len, unsigned index)
 {
-    size_t hdr_len = c->l4_off - c->link_len;
+    uint16_t id = (uint16_t)(c->ip_id + (c->has_fixed_id ? 0 : index));
 
     if (!c->is_v4) {
         rn_put_be16(l3 + 4, rn_sat_u16(len - RN_IPV6_HDR_BYTES));
         return;
     }
-    rn_put_be16(l3 + 2, rn_sat_u16(len));
-    rn_put_be16(l3 + 4, (uint16_t)(c->ip_id + (c->has_fixed_id ? 0 : index)));
-    rn_put_be16(l3 + 10, 0);
-    rn_put_be16(l3 + 10, (uint16_t)~rn_checksum(l3, hdr_len, 0));
+    len = rn_sat_u16(len);
+    rn_put_be16(l3 + 2, (uint16_t)len);
+    rn_put_be16(l3 + 4, id);
+    rn_put_be16(l3 + 10, (uint16_t)~folded(c->ip_sum + len + id));
 }
 
 /* FIN and PSH belong to the last segment; CWR to the first when the sender uses ECN (RFC 3168 §6.1.2). */
@@ -125,40 +167,56 @@ static uint16_t flags_of(const struct cut *c, unsigned index, bool is_last)
     return flags;
 }
 
-static void fix_transport_header(const struct cut *c, uint8_t *l4, uint32_t l4_len, unsigned index,
-                                 bool is_last)
+/* All but the checksum. Returns the sum of what it wrote. */
+static uint32_t fix_transport_header(const struct cut *c, uint8_t *l4, uint16_t l4_len,
+                                     unsigned index, bool is_last)
 {
-    uint16_t pseudo = rn_checksum_pseudo(c->src, c->dst, c->proto, l4_len);
+    uint32_t seq = c->seq + index * (uint32_t)c->pkt->gso_size;
+    uint16_t flags = flags_of(c, index, is_last);
 
-    if (c->is_tcp) {
-        rn_put_be32(l4 + 4, c->seq + index * (uint32_t)c->pkt->gso_size);
-        rn_put_be16(l4 + 12, flags_of(c, index, is_last));
-        rn_put_be16(l4 + RN_TCP_CHECKSUM_AT, pseudo);
-    } else {
-        rn_put_be16(l4 + 4, rn_sat_u16(l4_len));
-        rn_put_be16(l4 + RN_UDP_CHECKSUM_AT, pseudo);
+    if (!c->is_tcp) {
+        rn_put_be16(l4 + 4, l4_len);
+        return l4_len;
     }
+    rn_put_be32(l4 + 4, seq);
+    rn_put_be16(l4 + 12, flags);
+    return (seq >> 16) + (seq & 0xffff) + flags;
+}
+
+static void fix_headers(const struct cut *c, struct rn_pkt *seg, unsigned index, bool is_last)
+{
+    uint8_t *hdr = seg->head + seg->head_off;
+    uint8_t *l4 = hdr + c->l4_off;
+    uint16_t l4_len = rn_sat_u16(seg->len - c->l4_off);
+    uint32_t sum;
+
+    memcpy(hdr, c->hdr, c->hdr_len);
+    fix_network_header(c, hdr + c->link_len, seg->len - (uint32_t)c->link_len, index);
+    sum = fix_transport_header(c, l4, l4_len, index, is_last);
+    seg->csum_start = rn_sat_u16(c->l4_off);
+    seg->csum_offset = c->is_tcp ? RN_TCP_CHECKSUM_AT : RN_UDP_CHECKSUM_AT;
+    if (c->is_completed) {
+        sum = rn_pkt_checksum(seg, c->hdr_len, seg->len - c->hdr_len, c->l4_sum + sum + l4_len);
+        sum = rn_pkt_checksum_field((uint16_t)sum, seg->csum_offset);
+    } else {
+        seg->csum = RN_CSUM_PARTIAL;
+        sum = folded(c->pseudo_sum + l4_len);
+    }
+    rn_put_be16(l4 + seg->csum_offset, (uint16_t)sum);
 }
 
 static bool emit(struct cut *c, unsigned index, uint32_t payload, bool is_last)
 {
     struct rn_pkt *seg = rn_pkt_new(c->pkt->pool);
-    uint8_t *hdr;
 
     if (seg == NULL)
         return false;
-    hdr = rn_pkt_push(seg, c->hdr_len);
-    if (hdr == NULL || !take_payload(c, seg, payload)) {
+    if (rn_pkt_push(seg, c->hdr_len) == NULL || !take_payload(c, seg, payload)) {
         rn_pkt_free(seg);
         return false;
     }
-    memcpy(hdr, c->hdr, c->hdr_len);
-    fix_network_header(c, hdr + c->link_len, seg->len - (uint32_t)c->link_len, index);
-    fix_transport_header(c, hdr + c->l4_off, seg->len - (uint32_t)c->l4_off, index, is_last);
+    fix_headers(c, seg, index, is_last);
     seg->account = c->pkt->account;
-    seg->csum = RN_CSUM_PARTIAL;
-    seg->csum_start = rn_sat_u16(c->l4_off);
-    seg->csum_offset = c->is_tcp ? RN_TCP_CHECKSUM_AT : RN_UDP_CHECKSUM_AT;
     seg->flags = c->pkt->flags & (uint8_t) ~(RN_PKT_GSO_ECN | RN_PKT_GSO_FIXED_ID);
     seg->ethertype = c->pkt->ethertype;
     seg->nic = c->pkt->nic;
@@ -173,16 +231,14 @@ static bool emit(struct cut *c, unsigned index, uint32_t payload, bool is_last)
     return true;
 }
 
-int rn_gso_cut(struct rn_pkt *pkt, size_t link_len, struct rn_pktq *out)
+/* Consumes @pkt, as rn_gso_cut. */
+static int cut(struct rn_pkt *pkt, size_t link_len, bool is_completed, struct rn_pktq *out)
 {
     struct cut c = { .pkt = pkt, .out = out, .link_len = link_len, .hdr_len = pkt->gso_hdr };
     uint32_t left;
     unsigned n = 0;
 
-    if (pkt->gso == RN_GSO_NONE) {
-        rn_pktq_push(out, pkt);
-        return 1;
-    }
+    c.is_completed = is_completed;
     if (pkt->gso_size == 0 || c.hdr_len > sizeof(c.hdr) || c.hdr_len >= pkt->len ||
         c.hdr_len <= link_len)
         goto malformed;
@@ -205,6 +261,14 @@ int rn_gso_cut(struct rn_pkt *pkt, size_t link_len, struct rn_pktq *out)
 malformed:
     rn_pkt_drop(pkt, RN_DROP_MALFORMED);
     return RN_E_MALFORMED;
+}
+
+int rn_gso_cut(struct rn_pkt *pkt, size_t link_len, struct rn_pktq *out)
+{
+    if (pkt->gso != RN_GSO_NONE)
+        return cut(pkt, link_len, false, out);
+    rn_pktq_push(out, pkt);
+    return 1;
 }
 
 bool rn_gso_is_taken(const struct rn_device *dev, const struct rn_pkt *pkt)
@@ -233,9 +297,6 @@ int rn_gso_conform(const struct rn_device *dev, struct rn_pkt *pkt, struct rn_pk
 {
     size_t link_len = dev->link_type == RN_LINK_ETHERNET ? RN_ETH_HDR_BYTES : 0;
     bool needs_sum = (dev->caps & RN_DEV_TX_CSUM) == 0;
-    struct rn_pktq cut = { 0 };
-    struct rn_pkt *seg;
-    int n;
 
     if (pkt->gso == RN_GSO_NONE || rn_gso_is_taken(dev, pkt)) {
         if (needs_sum)
@@ -243,8 +304,5 @@ int rn_gso_conform(const struct rn_device *dev, struct rn_pkt *pkt, struct rn_pk
         rn_pktq_push(out, pkt);
         return 1;
     }
-    n = rn_gso_cut(pkt, link_len, needs_sum ? &cut : out);
-    while ((seg = rn_pktq_pop(&cut)) != NULL)
-        (void)complete(seg, out); /* offsets are ours: it cannot fail */
-    return n;
+    return cut(pkt, link_len, needs_sum, out);
 }

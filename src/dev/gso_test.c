@@ -3,8 +3,9 @@
 #include "packets.h"
 #include <runnel/err.h>
 
-#define PAYLOAD 3000u
-#define MSS     1000u
+#define PAYLOAD  3000u
+#define MSS      1000u
+#define DATAGRAM 2001u
 
 static void test_super_packet_becomes_segments_of_gso_size(void **state)
 {
@@ -69,22 +70,54 @@ static void test_segments_refer_to_the_payload_and_copy_nothing(void **state)
     rn_test_turn_fini(&t);
 }
 
+/* Frees @seg. */
+static void check_complete(struct rn_pkt *seg)
+{
+    struct rn_view front = rn_pkt_front(seg);
+    uint32_t l4_len = seg->len - 20;
+    struct rn_ipv4_hdr ip;
+
+    assert_int_not_equal(seg->csum, RN_CSUM_PARTIAL);
+    assert_int_equal(rn_ipv4_parse(&ip, front, seg->len), RN_OK);
+    assert_true(rn_ipv4_checksum_ok(front, 20));
+    assert_int_equal(
+        rn_pkt_checksum(seg, 20, l4_len, rn_checksum_pseudo(ip.src, ip.dst, ip.proto, l4_len)),
+        0xffff);
+    rn_pkt_free(seg);
+}
+
+static struct rn_pkt *udp_super(struct rn_pool *pool, uint16_t gso_size)
+{
+    struct rn_pkt *pkt = rn_test_udp4(pool, 1, DATAGRAM);
+
+    pkt->csum = RN_CSUM_PARTIAL;
+    pkt->csum_start = 20;
+    pkt->csum_offset = RN_UDP_CHECKSUM_AT;
+    pkt->gso = RN_GSO_UDP;
+    pkt->gso_size = gso_size;
+    pkt->gso_hdr = 28;
+    return pkt;
+}
+
 static void test_device_without_offload_gets_complete_checksums(void **state)
 {
-    struct rn_test_turn t;
     struct rn_device plain = { .link_type = RN_LINK_IP };
-    struct rn_pktq out = { 0 };
-    struct rn_pkt *seg;
+
     (void)state;
-    rn_test_turn_init(&t);
+    for (uint16_t size = 300; size < 1300; size += 77) {
+        struct rn_test_turn t;
+        struct rn_pktq out = { 0 };
+        struct rn_pkt *seg;
 
-    assert_int_equal(rn_gso_conform(&plain, rn_test_tcp4(t.pool, PAYLOAD, MSS), &out), 3);
-
-    while ((seg = rn_pktq_pop(&out)) != NULL) {
-        assert_int_not_equal(seg->csum, RN_CSUM_PARTIAL);
-        rn_pkt_free(seg);
+        rn_test_turn_init(&t);
+        assert_int_equal(rn_gso_conform(&plain, rn_test_tcp4(t.pool, PAYLOAD, size), &out),
+                         (PAYLOAD + size - 1) / size);
+        assert_int_equal(rn_gso_conform(&plain, udp_super(t.pool, size), &out),
+                         (DATAGRAM + size - 1) / size);
+        while ((seg = rn_pktq_pop(&out)) != NULL)
+            check_complete(seg);
+        rn_test_turn_fini(&t);
     }
-    rn_test_turn_fini(&t);
 }
 
 static void test_device_with_offload_gets_the_packet_untouched(void **state)
