@@ -136,21 +136,30 @@ static bool is_duplicate(const struct rn_tcp *conn, const struct rn_tcp_seg *seg
 
 /* --- after it --------------------------------------------------------------------------------------------------------- */
 
-/* A timestamp dates even an ACK of retransmitted data (RFC 7323 §4.1), in milliseconds. */
-static void sample_rtt(struct rn_tcp *conn, struct rn_tcp_ack *ack)
+/*
+ * A timestamp dates even an ACK of retransmitted data (RFC 7323 §4.1), in milliseconds. Within one of what is known it tells
+ * nothing: on a path of 100 us it would say 0, which no later sample could be less than, or 1000, ten times too much.
+ */
+static void sample_by_timestamp(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
+{
+    int32_t ms = (int32_t)(rn_tcp_ts_now(conn) - seg->opts.ts_ecr);
+    int64_t known_us = conn->rtt.srtt_us;
+
+    if (ms < 0 || seg->opts.ts_ecr == 0)
+        return;
+    if (known_us == 0 || known_us < ((int64_t)ms - 1) * 1000 || known_us > ((int64_t)ms + 1) * 1000)
+        rn_tcp_rtt_sample(conn, rn_max_i64(ms, 1) * 1000);
+}
+
+static void sample_rtt(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
 {
     const struct rn_tcp_seg *seg = ack->seg;
 
-    if (ack->rtt_us < 0 && ack->acked != 0 && (conn->flags & RN_TCPF_TS) != 0 && seg->has_opts &&
-        seg->opts.has_ts && seg->opts.ts_ecr != 0) {
-        uint32_t ms = rn_tcp_ts_now(conn) - seg->opts.ts_ecr;
-
-        if ((int32_t)ms >= 0)
-            rn_tcp_rtt_sample(conn, (int64_t)ms * 1000);
-        return;
-    }
     if (ack->rtt_us >= 0)
         rn_tcp_rtt_sample(conn, ack->rtt_us);
+    else if (ack->acked != 0 && (conn->flags & RN_TCPF_TS) != 0 && seg->has_opts &&
+             seg->opts.has_ts)
+        sample_by_timestamp(conn, seg);
 }
 
 static void tell_application(struct rn_tcp *conn, const struct rn_tcp_ack *ack)
