@@ -89,6 +89,7 @@ struct rn_tcp_tlp {
     rn_seq end; /* snd.nxt when the probe was sent */
     bool is_out;
     bool is_retransmit;
+    uint8_t n_unanswered; /* probes since the last ACK of something new */
 };
 
 /* Retransmissions of one episode. */
@@ -122,8 +123,7 @@ struct rn_tcp_rate {
     uint64_t lost;      /* the same of bytes called lost, however often */
     int64_t delivered_ns;
     int64_t first_sent_ns;
-    uint64_t
-        app_limited; /* delivered + pipe when the application had nothing more; 0 not limited */
+    uint64_t app_limited; /* delivered + pipe when the application had no more; 0 not limited */
     uint64_t bytes_per_s; /* newest sample */
     bool is_sample_app_limited;
 };
@@ -198,8 +198,7 @@ struct rn_tcp_ack {
     int64_t rtt_us;  /* newest never-retransmitted segment delivered; -1 none */
     bool is_dup;     /* RFC 5681 §2 duplicate */
     bool is_dsack;
-    bool
-        is_original_late; /* a segment sent once, thought lost or sent before the timeout, arrived after all */
+    bool is_original_late;  /* sent once and thought lost, or sent before the timeout: it arrived */
     bool has_retransmitted; /* acknowledged data was sent more than once */
     bool is_ece;
     bool has_tlp_dsack;
@@ -390,6 +389,7 @@ bool rn_tcp_size_path_is_lossy(const struct rn_tcp *conn);
 
 /* --- timers.c, beyond the vocabulary of conn.h ------------------------------------------------------------------ */
 void rn_tcp_timers_rto_restart(struct rn_tcp *conn);
+void rn_tcp_timers_probe_sent(struct rn_tcp *conn); /* timeout and next probe wait anew */
 /* How long the SYN has been out, sent once; -1 unknown. */
 int64_t rn_tcp_timers_syn_age_ns(const struct rn_tcp *conn);
 void rn_tcp_timers_handshake_done(struct rn_tcp *conn);

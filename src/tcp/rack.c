@@ -8,8 +8,12 @@
 #define REORDER_MAX_PKTS       300u /* as Linux's tcp_max_reordering: told, not acted upon */
 #define MAX_ACK_DELAY_NS       (200 * RN_NS_PER_MS)
 #define PTO_NO_RTT_NS          RN_NS_PER_S
-#define PTO_SLACK_NS           (2 * RN_NS_PER_MS)
-#define RECOVERY_PROBE_SHARE   16 /* of a timeout: a probe in recovery comes no later */
+#define PTO_SLACK_MIN_NS       (2LL << RN_WHEEL_TICK_SHIFT)
+#define PTO_SLACK_MAX_NS       (2 * RN_NS_PER_MS)
+#define LONGER_MAX             8u /* times that the wait for an answer grew: none is as long */
+/* Waits: as much sooner must a probe come than a timeout, or a copy than a delayed ACK, to be worth it. */
+#define TIMEOUT_AGES     16
+#define DELAYED_ACK_AGES 64
 
 static bool sent_after(int64_t a_ns, rn_seq a_end, int64_t b_ns, rn_seq b_end)
 {
@@ -166,28 +170,47 @@ void rn_tcp_reorder_fired(struct rn_tcp *conn)
 
 /* --- tail loss probe (§7) ------------------------------------------------------------------------------------------- */
 
+/* RFC 8985 §7.2 has two round trips and nothing more; answers that come this unevenly (RFC 9002 §6.2.1) and our own clock
+ * want a little. */
 static int64_t silence_ns(const struct rn_tcp *conn)
 {
-    return 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US + PTO_SLACK_NS;
+    int64_t uneven_ns = 4 * (int64_t)conn->rtt.rttvar_us * RN_NS_PER_US;
+
+    return 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US +
+           rn_max_i64(PTO_SLACK_MIN_NS, rn_min_i64(uneven_ns, PTO_SLACK_MAX_NS));
 }
 
-/* §7.2 leaves silence in recovery to the timeout. Where the path is so short that its floor is ages, the ACK of the repair or
- * the repair itself would cost hundreds of round trips: one probe is due then, too. */
-static bool is_probed_in_recovery(const struct rn_tcp *conn)
+/* What stays unanswered is probed ever more rarely, and then left to the timeout. */
+static int64_t probe_wait_ns(const struct rn_tcp *conn)
 {
-    return conn->cc.ca_state == RN_TCP_CA_RECOVERY && conn->rtt.srtt_us != 0 &&
-           rn_list_is_empty(&conn->flight->lost) &&
-           silence_ns(conn) * RECOVERY_PROBE_SHARE < rn_tcp_rto_ns(conn);
+    return silence_ns(conn) << 2 * rn_min_u32(conn->flight->tlp.n_unanswered, LONGER_MAX);
 }
 
+/* The path is so short that the timeout, by its floor of 200 ms, is tens or hundreds of round trips away. */
+static bool is_timeout_ages_away(const struct rn_tcp *conn)
+{
+    return conn->rtt.srtt_us != 0 && probe_wait_ns(conn) * TIMEOUT_AGES < rn_tcp_rto_ns(conn);
+}
+
+/* So is a delayed ACK, with which a lone new segment may be answered. */
+static bool is_delayed_ack_ages_away(const struct rn_tcp *conn)
+{
+    return conn->rtt.srtt_us != 0 && probe_wait_ns(conn) * DELAYED_ACK_AGES < MAX_ACK_DELAY_NS;
+}
+
+/* §7.2: one probe, and none in recovery; silence there is the timeout's. Where that is ages away, the loss of a probe, of a
+ * repair or of the ACK of either would cost hundreds of round trips. */
 static bool may_probe(const struct rn_tcp *conn)
 {
     const struct rn_tcp_flight *flight = conn->flight;
+    uint8_t state = conn->cc.ca_state;
 
-    if ((conn->flags & RN_TCPF_SACK) == 0 || flight->tlp.is_out || flight->pipe == 0)
+    if ((conn->flags & RN_TCPF_SACK) == 0 || flight->n_recs == 0)
         return false;
-    return (conn->cc.ca_state == RN_TCP_CA_OPEN && flight->sacked_bytes == 0) ||
-           is_probed_in_recovery(conn);
+    if (is_timeout_ages_away(conn))
+        return state != RN_TCP_CA_LOSS;
+    return (state == RN_TCP_CA_OPEN || state == RN_TCP_CA_CWR) && flight->sacked_bytes == 0 &&
+           flight->pipe != 0 && !flight->tlp.is_out;
 }
 
 int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn)
@@ -199,9 +222,10 @@ int64_t rn_tcp_tlp_deadline_ns(const struct rn_tcp *conn)
     if (!may_probe(conn))
         return 0;
     if (conn->rtt.srtt_us != 0) {
-        probe_ns = silence_ns(conn);
-        /* A lone segment may be answered by a delayed ACK. */
-        if (flight->n_recs == 1 && rn_tcp_rec_first(flight)->segs == 1)
+        probe_ns = probe_wait_ns(conn);
+        /* A lone segment may be answered by a delayed ACK; a copy of it is not. */
+        if (flight->tlp.n_unanswered == 0 && flight->n_recs == 1 &&
+            rn_tcp_rec_first(flight)->segs == 1)
             probe_ns += MAX_ACK_DELAY_NS;
     }
     return now_ns + probe_ns;
@@ -223,42 +247,42 @@ static bool resend_last(struct rn_tcp *conn)
     return rn_tcp_retransmit(conn, rec, rec->mss);
 }
 
-/* The first hole: it was mended long since, or its repair was lost. Any progress is the answer. */
-static void probe_in_recovery(struct rn_tcp *conn)
+/* What is known to be lost and was held back; else the first hole: it was mended long since, or its repair was lost. */
+static bool resend_hole(struct rn_tcp *conn)
 {
-    struct rn_tcp_flight *flight = conn->flight;
-    struct rn_tcp_rec *first = rn_tcp_rec_first(flight);
+    struct rn_list *lost = rn_list_first(&conn->flight->lost);
+    struct rn_tcp_rec *rec = lost != NULL ? rn_list_entry(lost, struct rn_tcp_rec, link)
+                                          : rn_tcp_rec_first(conn->flight);
 
-    if (!rn_tcp_retransmit(conn, first, first->mss))
-        return;
-    flight->tlp.is_out = true;
-    flight->tlp.is_retransmit = false;
-    flight->tlp.end = rn_seq_add(conn->snd.una, 1);
-    conn->sock.stack->stats.tcp_tlp_probes++;
+    return rn_tcp_retransmit(conn, rec, rec->mss);
 }
 
-static void probe_the_tail(struct rn_tcp *conn)
+/* §7.3: new data if there is any. On a short path a copy, though: it is answered at once, by a DSACK if by nothing else. */
+static bool probe_the_tail(struct rn_tcp *conn)
 {
-    struct rn_tcp_flight *flight = conn->flight;
-    bool is_new = rn_tcp_send_probe_data(conn);
+    struct rn_tcp_tlp *tlp = &conn->flight->tlp;
+    bool is_new = !is_delayed_ack_ages_away(conn) && rn_tcp_send_probe_data(conn);
 
     if (!is_new && !resend_last(conn))
-        return;
-    flight->tlp.is_out = true;
-    flight->tlp.is_retransmit = !is_new;
-    flight->tlp.end = conn->snd.nxt;
-    conn->sock.stack->stats.tcp_tlp_probes++;
+        return false;
+    tlp->is_out = true;
+    tlp->is_retransmit = !is_new;
+    tlp->end = conn->snd.nxt;
+    return true;
 }
 
 void rn_tcp_tlp_fired(struct rn_tcp *conn)
 {
+    struct rn_tcp_flight *flight = conn->flight;
+    bool is_tail = flight->sacked_bytes == 0 && flight->lost_bytes == 0 &&
+                   conn->cc.ca_state != RN_TCP_CA_RECOVERY;
+
     if (!may_probe(conn))
         return;
-    if (conn->cc.ca_state == RN_TCP_CA_RECOVERY)
-        probe_in_recovery(conn);
-    else
-        probe_the_tail(conn);
-    rn_tcp_timers_rto_restart(conn);
+    if (is_tail ? probe_the_tail(conn) : resend_hole(conn))
+        conn->sock.stack->stats.tcp_tlp_probes++;
+    flight->tlp.n_unanswered = rn_sat_u8((uint64_t)flight->tlp.n_unanswered + 1);
+    rn_tcp_timers_probe_sent(conn);
 }
 
 /* §7.4.2: a probe that was itself the repair hides a loss; congestion control must hear of it. */
@@ -267,6 +291,9 @@ void rn_tcp_tlp_on_ack(struct rn_tcp *conn, struct rn_tcp_ack *ack)
     struct rn_tcp_flight *flight = conn->flight;
     struct rn_tcp_tlp *tlp = &flight->tlp;
 
+    /* A DSACK alone is no progress: by it a probe of what was there already would put off the timeout for ever. */
+    if (ack->acked != 0 || ack->delivered != 0)
+        tlp->n_unanswered = 0;
     if (!tlp->is_out || rn_seq_lt(ack->seg->ack, tlp->end))
         return;
     if (!tlp->is_retransmit || ack->has_tlp_dsack) {

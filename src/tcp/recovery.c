@@ -70,6 +70,8 @@ static void reduce_window(struct rn_tcp *conn, uint32_t delivered, enum rn_tcp_c
     remember_for_undo(conn);
     conn->cc.ssthresh = conn->cc.ops->ssthresh(conn, sign);
     begin_prr(conn, delivered);
+    /* A loss that a probe repaired would have been paid for when the probe is acknowledged (RFC 8985 §7.4.2): it is now. */
+    conn->flight->tlp.is_out = false;
 }
 
 static void enter_recovery(struct rn_tcp *conn, uint32_t delivered)

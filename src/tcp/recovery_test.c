@@ -216,6 +216,48 @@ static void test_needless_probe_is_free(void **state)
     end(&f, conn);
 }
 
+static void test_dsack_of_a_probe_leaves_the_reordering_window(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_tcp *conn;
+
+    (void)state;
+    conn = begin(&f, SACK, 3);
+    fix_pass(&f, 110);
+    fix_we(&f, "P. 2001:3001(1000) ack 1");
+    write_now(&f, &conn->sock, 1);
+    fix_ignore(&f);
+
+    fix_peer(&f, ". 1:1(0) ack 3001 <sack 2001:3001>");
+
+    assert_int_equal(f.stack->stats.tcp_dsack_in, 1);
+    assert_int_equal(conn->flight->rack.wnd_mult, 1);
+    end(&f, conn);
+}
+
+/* What it SACKed it says it does not have: the hole is what begins there. */
+static void test_probe_repeats_what_the_peer_reneged_on(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_tcp *conn;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    conn = rn_tcp_of(fix_connecting(&f));
+    fix_ignore(&f);
+    fix_peer(&f, "S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>");
+    fix_ignore(&f);
+    write_now(&f, &conn->sock, 8);
+    fix_peer(&f, ". 1:1(0) ack 1 <sack 1001:5001>");
+    fix_ignore(&f);
+
+    fix_peer(&f, ". 1:1(0) ack 2001");
+    fix_pass(&f, 5);
+
+    fix_we(&f, ". 2001:3001(1000) ack 1");
+    end(&f, conn);
+}
+
 static void test_without_sack_three_duplicates_trigger_and_partial_acks_go_on(void **state)
 {
     struct tcp_fixture f;
@@ -411,6 +453,8 @@ int main(void)
         cmocka_unit_test(test_probe_sends_new_data_when_there_is_some),
         cmocka_unit_test(test_loss_repaired_by_a_probe_is_paid_for),
         cmocka_unit_test(test_needless_probe_is_free),
+        cmocka_unit_test(test_dsack_of_a_probe_leaves_the_reordering_window),
+        cmocka_unit_test(test_probe_repeats_what_the_peer_reneged_on),
         cmocka_unit_test(test_without_sack_three_duplicates_trigger_and_partial_acks_go_on),
         cmocka_unit_test(test_window_updates_are_no_duplicates),
         cmocka_unit_test(test_older_timestamp_undoes_the_reduction),

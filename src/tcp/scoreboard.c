@@ -33,10 +33,12 @@ static void take_dsack(struct rn_tcp *conn, struct rn_tcp_ack *ack,
 {
     conn->sock.stack->stats.tcp_dsack_in++;
     ack->is_dsack = true;
-    rn_tcp_rack_dsack(conn);
     rn_tcp_recovery_dsack(conn, block->from, block->to);
+    /* A probe's copy says nothing of reordering. */
     if (conn->flight->tlp.is_out && rn_seq_eq(block->to, conn->flight->tlp.end))
         ack->has_tlp_dsack = true;
+    else
+        rn_tcp_rack_dsack(conn);
 }
 
 /* First segment edge at or after @at, seen from the start of @rec. */

@@ -287,11 +287,16 @@ void rn_tcp_timers_rto_restart(struct rn_tcp *conn)
     arm_in(conn, RN_TCP_T_RTO, rn_tcp_rto_capped_ns(conn));
 }
 
+void rn_tcp_timers_probe_sent(struct rn_tcp *conn)
+{
+    rn_tcp_timers_rto_restart(conn);
+    arm_probe(conn);
+}
+
 void rn_tcp_timers_data_acked(struct rn_tcp *conn)
 {
     if (conn->flight != NULL && conn->flight->n_recs != 0) {
-        rn_tcp_timers_rto_restart(conn);
-        arm_probe(conn);
+        rn_tcp_timers_probe_sent(conn);
         return;
     }
     stop(conn, RN_TCP_T_LOSS);
