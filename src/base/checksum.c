@@ -379,8 +379,3 @@ uint16_t rn_checksum_update16(uint16_t field, uint16_t old_word, uint16_t new_wo
 {
     return (uint16_t)~fold((uint64_t)(uint16_t)~field + (uint16_t)~old_word + new_word);
 }
-
-uint16_t rn_checksum_update32(uint16_t field, uint32_t old_word, uint32_t new_word)
-{
-    return (uint16_t)~fold((uint64_t)(uint16_t)~field + ~old_word + new_word);
-}

@@ -15,7 +15,6 @@ uint16_t rn_checksum_add(uint16_t a, uint16_t b, int b_at_odd_offset);
 uint16_t rn_checksum_pseudo(struct rn_addr src, struct rn_addr dst, uint8_t proto, uint32_t len);
 /* RFC 1624 eqn. 3: the checksum field (complemented) after a 16-bit word changed. */
 uint16_t rn_checksum_update16(uint16_t field, uint16_t old_word, uint16_t new_word);
-uint16_t rn_checksum_update32(uint16_t field, uint32_t old_word, uint32_t new_word);
 
 struct rn_checksum_ops {
     const char *name;

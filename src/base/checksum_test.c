@@ -131,14 +131,11 @@ static void test_incremental_update_is_a_full_computation(void **state)
         uint8_t header[20];
         uint16_t field;
         uint16_t new16 = (uint16_t)rn_rand_u32(&rand);
-        uint32_t new32 = rn_rand_u32(&rand);
 
         rn_rand_bytes(&rand, header, sizeof(header));
         field = (uint16_t)~rn_checksum(header, sizeof(header), 0);
         field = rn_checksum_update16(field, rn_get_be16(header + 4), new16);
-        field = rn_checksum_update32(field, rn_get_be32(header + 12), new32);
         rn_put_be16(header + 4, new16);
-        rn_put_be32(header + 12, new32);
         assert_int_equal(field, (uint16_t)~rn_checksum(header, sizeof(header), 0));
     }
 }

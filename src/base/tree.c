@@ -234,10 +234,3 @@ struct rn_tree_node *rn_tree_lower_bound(const struct rn_tree *t, const void *ke
     }
     return best;
 }
-
-struct rn_tree_node *rn_tree_find(const struct rn_tree *t, const void *key, rn_tree_key_fn *cmp)
-{
-    struct rn_tree_node *node = rn_tree_lower_bound(t, key, cmp);
-
-    return node != NULL && cmp(key, node) == 0 ? node : NULL;
-}

@@ -25,7 +25,6 @@ struct rn_tree_node *rn_tree_first(const struct rn_tree *t);
 struct rn_tree_node *rn_tree_last(const struct rn_tree *t);
 struct rn_tree_node *rn_tree_next(const struct rn_tree_node *node);
 struct rn_tree_node *rn_tree_prev(const struct rn_tree_node *node);
-struct rn_tree_node *rn_tree_find(const struct rn_tree *t, const void *key, rn_tree_key_fn *cmp);
 /* The first node whose key is >= @key; NULL if none. */
 struct rn_tree_node *rn_tree_lower_bound(const struct rn_tree *t, const void *key,
                                          rn_tree_key_fn *cmp);

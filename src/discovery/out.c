@@ -91,13 +91,6 @@ void rn_out_u64(struct rn_out *out, uint64_t v)
         rn_out_took(out, (size_t)(rn_out_digits(room, v) - room));
 }
 
-void rn_out_i64(struct rn_out *out, int64_t v)
-{
-    if (v < 0)
-        rn_out_char(out, '-');
-    rn_out_u64(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
 void rn_out_fmt(struct rn_out *out, const char *fmt, ...)
 {
     char text[512];

@@ -43,7 +43,6 @@ char *rn_out_digits(char *at, uint64_t v);
 void rn_out_strn(struct rn_out *out, const char *s, size_t n);
 void rn_out_str(struct rn_out *out, const char *s);
 void rn_out_char(struct rn_out *out, char c);
-void rn_out_i64(struct rn_out *out, int64_t v);
 void rn_out_u64(struct rn_out *out, uint64_t v);
 void rn_out_fmt(struct rn_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Writes out what is held if there is a file. Returns 0 or the first failure. */

@@ -39,11 +39,6 @@ bool rn_mac_eq(struct rn_mac a, struct rn_mac b)
     return memcmp(a.b, b.b, sizeof(a.b)) == 0;
 }
 
-bool rn_mac_is_broadcast(struct rn_mac mac)
-{
-    return rn_mac_eq(mac, rn_mac_broadcast());
-}
-
 bool rn_mac_is_zero(struct rn_mac mac)
 {
     return rn_mac_eq(mac, (struct rn_mac){ { 0 } });

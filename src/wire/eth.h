@@ -28,7 +28,6 @@ void rn_eth_emit(const struct rn_eth_hdr *hdr, uint8_t out[RN_ETH_HDR_BYTES]);
 
 /* The group bit: multicast and broadcast. */
 bool rn_mac_is_group(struct rn_mac mac);
-bool rn_mac_is_broadcast(struct rn_mac mac);
 bool rn_mac_is_zero(struct rn_mac mac);
 bool rn_mac_eq(struct rn_mac a, struct rn_mac b);
 struct rn_mac rn_mac_broadcast(void);

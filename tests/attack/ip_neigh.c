@@ -129,7 +129,7 @@ static void test_neighbour_is_asked_for_and_then_used(void **state)
     len = rn_test_host_next(&h, frame, sizeof(frame));
     assert_int_equal(rn_eth_parse(&eth, &payload, rn_view_of(frame, len)), 0);
     assert_int_equal(rn_arp_parse(&arp, payload), 0);
-    assert_true(rn_mac_is_broadcast(eth.dst));
+    assert_true(rn_mac_eq(eth.dst, rn_mac_broadcast()));
     assert_true(rn_addr_eq(arp.target_ip, RN_TEST_PEER4));
     assert_true(rn_pktq_is_empty(&h.out));
 
