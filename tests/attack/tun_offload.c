@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PAYLOAD 3000u
+#define PAYLOAD       3000u
+#define HEADERS_BYTES 40u
 
 static struct rn_vnet_hdr honest(void)
 {
@@ -78,9 +79,30 @@ static void test_E01_gso_types_that_do_not_fit_the_packet_are_refused(void **sta
         hdr.gso = types[i];
         assert_int_equal(claim(hdr), RN_E_MALFORMED);
     }
+}
+
+static void test_E01_ecn_of_datagrams_or_of_no_segments_is_refused(void **state)
+{
+    struct rn_vnet_hdr hdr = honest();
+    struct rn_test_turn t;
+    struct rn_pkt *pkt;
+    uint8_t bytes[1028];
+    (void)state;
+    rn_test_turn_init(&t);
+    pkt = rn_test_udp4(t.pool, 1, sizeof(bytes) - 28);
+    rn_pkt_copy_out(pkt, 0, bytes, sizeof(bytes));
     hdr.gso = RN_VNET_GSO_UDP_L4;
+    hdr.gso_size = 500;
+    hdr.csum_offset = 6;
+
+    assert_int_equal(claim_of(&t, bytes, sizeof(bytes), &hdr, NULL), RN_OK);
     hdr.gso_ecn = true;
-    assert_int_equal(claim(hdr), RN_E_MALFORMED);
+    assert_int_equal(claim_of(&t, bytes, sizeof(bytes), &hdr, NULL), RN_E_MALFORMED);
+    hdr.gso = RN_VNET_GSO_NONE;
+    assert_int_equal(claim_of(&t, bytes, sizeof(bytes), &hdr, NULL), RN_E_MALFORMED);
+
+    rn_pkt_free(pkt);
+    rn_test_turn_fini(&t);
 }
 
 static void test_E02_gso_size_of_zero_or_by_fragments_is_refused(void **state)
@@ -117,6 +139,24 @@ static void test_E04_checksum_field_anywhere_else_is_refused(void **state)
     for (size_t i = 0; i < RN_ARRAY_LEN(where); i++) {
         hdr.csum_start = where[i][0];
         hdr.csum_offset = where[i][1];
+        assert_int_equal(claim(hdr), RN_E_MALFORMED);
+    }
+}
+
+/* Of a packet that is no super-packet the sum is made at once, wherever it is wanted: but never over or into the IP header, nor
+ * beyond the end. */
+static void test_E04_checksum_of_a_plain_packet_is_made_behind_its_header_only(void **state)
+{
+    static const uint16_t refused[][2] = { { 0, 16 },    { 10, 0 },    { 19, 16 },
+                                           { 19, 0 },    { 3039, 0 },  { 3040, 0 },
+                                           { 20, 3019 }, { 65535, 0 }, { 20, 65535 } };
+    struct rn_vnet_hdr hdr = { .flags = RN_VNET_NEEDS_CSUM, .csum_start = 20, .csum_offset = 3018 };
+    (void)state;
+
+    assert_int_equal(claim(hdr), RN_OK);
+    for (size_t i = 0; i < RN_ARRAY_LEN(refused); i++) {
+        hdr.csum_start = refused[i][0];
+        hdr.csum_offset = refused[i][1];
         assert_int_equal(claim(hdr), RN_E_MALFORMED);
     }
 }
@@ -217,7 +257,7 @@ static void test_E01_to_E06_hold_for_a_neighbour_in_shared_memory_too(void **sta
     rn_test_turn_fini(&t);
 }
 
-/* Segment @i of a stream that would merge, with one byte of a header changed. */
+/* Segment @i of a stream that would merge, with one byte of a header changed; or, behind the headers, one that the sum is over. */
 static struct rn_pkt *bait(struct rn_test_turn *t, unsigned i, unsigned at, uint8_t xor)
 {
     uint8_t bytes[256];
@@ -228,13 +268,16 @@ static struct rn_pkt *bait(struct rn_test_turn *t, unsigned i, unsigned at, uint
 
     rn_put_be32(tcp + 4, 1 + 100 * i);
     tcp[13] = RN_TCP_ACK;
-    bytes[at] ^= xor;
+    if (at < HEADERS_BYTES)
+        bytes[at] ^= xor;
     rn_put_be16(bytes + 10, 0);
     rn_put_be16(bytes + 10, (uint16_t)~rn_checksum(bytes, 20, 0));
     rn_put_be16(tcp + 16, 0);
     rn_put_be16(tcp + 16,
                 (uint16_t)~rn_checksum(tcp, len - 20,
                                        rn_checksum_pseudo(src, dst, 6, (uint32_t)(len - 20))));
+    if (at >= HEADERS_BYTES)
+        bytes[at] ^= xor;
     return rn_pkt_from_bytes(t->pool, bytes, len);
 }
 
@@ -283,11 +326,7 @@ static void test_E09_segment_with_a_bad_checksum_is_never_merged(void **state)
         unsigned at = 0;
         rn_test_turn_init(&t);
         for (unsigned i = 0; i < 3; i++) {
-            struct rn_pkt *pkt = bait(&t, i, 0, 0);
-
-            if (i == bad)
-                rn_pkt_own_front(pkt, 60)[50] ^= 1; /* in the payload */
-            rn_pktq_push(&q, pkt);
+            rn_pktq_push(&q, bait(&t, i, 50, i == bad)); /* in the payload */
         }
 
         rn_gro_merge(&q, RN_LINK_IP, RN_GRO_TCP);
@@ -348,9 +387,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_E01_gso_types_that_do_not_fit_the_packet_are_refused),
+        cmocka_unit_test(test_E01_ecn_of_datagrams_or_of_no_segments_is_refused),
         cmocka_unit_test(test_E02_gso_size_of_zero_or_by_fragments_is_refused),
         cmocka_unit_test(test_E03_super_packet_of_thousands_of_segments_is_refused),
         cmocka_unit_test(test_E04_checksum_field_anywhere_else_is_refused),
+        cmocka_unit_test(test_E04_checksum_of_a_plain_packet_is_made_behind_its_header_only),
         cmocka_unit_test(test_E05_header_length_is_a_hint_that_nobody_believes),
         cmocka_unit_test(test_E06_super_packet_without_a_checksum_to_make_is_refused),
         cmocka_unit_test(test_E01_to_E06_hold_for_a_neighbour_in_shared_memory_too),

@@ -338,6 +338,50 @@ static void test_E01_to_E06_lies_to_a_packet_socket_are_counted_and_the_truth_go
     lies_are_counted_and_the_truth_goes_on(open_packet);
 }
 
+/* Row E07: a TUN whose link is down answers EIO to whatever is written, and has nothing to read. */
+static void link_that_is_down_is_not_asked_for_ever(bool (*open)(struct rig *r))
+{
+    struct rn_pktq q = { 0 };
+    uint64_t dropped = 0;
+    struct rig r;
+
+    rig_init(&r);
+    if (!open(&r))
+        skip();
+    rig_watch(&r);
+    native_down(r.dev->name);
+
+    assert_int_equal(r.dev->ops->read_batch(r.dev, &q, 64), RN_E_WOULD_BLOCK);
+    rn_pktq_push(&q, rig_packet(&r, 1, 20));
+    assert_int_equal(r.dev->ops->write_batch(r.dev, &q), 1);
+    for (unsigned i = 0; i < RN_DROP_COUNT; i++)
+        dropped += r.dev->drops.n[i];
+    assert_int_equal(dropped, 1);
+    assert_false(r.dev->is_closed);
+
+    native_up(r.dev->name, MTU);
+    rn_test_turn_at(&r.t, 1);
+    rn_pktq_push(&q, rig_packet(&r, 2, 20));
+    assert_int_equal(r.dev->ops->write_batch(r.dev, &q), 1);
+    while (rig_read(&r, r.far, &q, 64) > 0)
+        continue;
+    assert_int_equal(rig_number(&r, q.last), 2);
+    rn_pktq_free_all(&q);
+    rig_fini(&r);
+}
+
+static void test_E07_tun_whose_link_is_down_is_not_asked_for_ever(void **state)
+{
+    (void)state;
+    link_that_is_down_is_not_asked_for_ever(open_tun);
+}
+
+static void test_E07_tun_by_io_uring_whose_link_is_down_is_not_asked_for_ever(void **state)
+{
+    (void)state;
+    link_that_is_down_is_not_asked_for_ever(open_tun_by_uring);
+}
+
 static void test_offloads_can_be_left_out_one_by_one(void **state)
 {
     static const struct {
@@ -476,6 +520,8 @@ int main(void)
         cmocka_unit_test(test_super_packet_that_a_packet_socket_refuses_is_cut_and_sent_again),
         cmocka_unit_test(test_E01_to_E06_lies_to_a_tun_are_counted_and_the_truth_goes_on),
         cmocka_unit_test(test_E01_to_E06_lies_to_a_packet_socket_are_counted_and_the_truth_goes_on),
+        cmocka_unit_test(test_E07_tun_whose_link_is_down_is_not_asked_for_ever),
+        cmocka_unit_test(test_E07_tun_by_io_uring_whose_link_is_down_is_not_asked_for_ever),
         cmocka_unit_test(test_offloads_can_be_left_out_one_by_one),
         cmocka_unit_test(test_order_holds_over_sockets_that_are_filled_one_after_the_other),
     };

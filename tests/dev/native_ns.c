@@ -49,15 +49,24 @@ static struct rn_nl open_rtnl(void)
     return nl;
 }
 
-void native_up(const char *ifname, unsigned mtu)
+static void change(const char *ifname, const struct rn_link_change *to)
 {
-    const struct rn_link_change up = { .admin = RN_LINK_UP, .mtu = mtu };
     struct rn_nl nl = open_rtnl();
     int index = rn_rtnl_link_index(&nl, ifname);
 
     assert_true(index > 0);
-    assert_int_equal(rn_rtnl_link_set(&nl, (unsigned)index, &up), 0);
+    assert_int_equal(rn_rtnl_link_set(&nl, (unsigned)index, to), 0);
     rn_nl_close(&nl);
+}
+
+void native_up(const char *ifname, unsigned mtu)
+{
+    change(ifname, &(struct rn_link_change){ .admin = RN_LINK_UP, .mtu = mtu });
+}
+
+void native_down(const char *ifname)
+{
+    change(ifname, &(struct rn_link_change){ .admin = RN_LINK_DOWN });
 }
 
 void native_veth(unsigned mtu)

@@ -17,3 +17,4 @@ void native_return(int netns);
 void native_move(const char *ifname, int netns);
 /* Sets MTU and raises a link. */
 void native_up(const char *ifname, unsigned mtu);
+void native_down(const char *ifname);
