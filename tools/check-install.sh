@@ -1,6 +1,7 @@
 #!/bin/sh
 # What is installed is enough for a user: a program is compiled with the installed headers by the flags of
-# pkg-config, linked with the shared and with the static library, and run.
+# pkg-config, linked with the shared and with the static library, and run; and every function that a header
+# declares is there.
 #
 # usage: check-install.sh BUILD COMPILER
 set -eu
@@ -56,4 +57,31 @@ for header in $headers; do
         $compiler -std=c17 -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags runnel) -x c - ||
         { echo "runnel/$(basename "$header") cannot be used"; exit 1; }
 done
-echo "shared and static programs run; $(echo "$headers" | wc -l) headers can be used"
+# map.h is librunnel-host's, the others are librunnel's.
+declared() {
+    cat "$@" | tr '\n' ' ' | grep -o 'RN_PUBLIC[^;]*;' | sed 's/(.*//' | grep -o 'rn_[a-z0-9_]*$'
+}
+
+links() {
+    library=$1
+    shift
+    names=$(declared "$@")
+    {
+        echo "$names" | sed 's/.*/extern void &(void);/'
+        echo 'void (*const all[])(void) = {'
+        echo "$names" | sed 's/$/,/'
+        echo '};'
+        echo 'int main(void) { return all[0] == 0; }'
+    } >"$place/all.c"
+    # shellcheck disable=SC2086
+    $compiler -std=c17 -o "$place/all" "$place/all.c" -L"$lib" "-l$library" $flags || exit 1
+    echo "$names" | wc -l
+}
+
+include=$(dirname "$(find "$place" -path '*/runnel/device.h')")
+map=$include/map.h
+mv "$map" "$place/map.h"
+stack=$(links runnel "$include"/*.h) || { echo "librunnel lacks a function of its headers: $stack"; exit 1; }
+host=$(links runnel-host "$place/map.h") || { echo "librunnel-host lacks a function of map.h: $host"; exit 1; }
+
+echo "$stack and $host functions are there; shared and static programs run; $(echo "$headers" | wc -l) headers can be used"

@@ -25,7 +25,7 @@ struct rn_sniff_sink {
     void *arg;
 };
 
-/* Consumes @below: freed with the sniffer. Returns owned. Errors: NOMEM (then @below is still the caller's). */
+/* Consumes @below on success: freed with the sniffer. Returns owned. Errors: NOMEM. */
 RN_PUBLIC RN_MUST_USE int rn_sniffer_new(struct rn_device **ret, struct rn_device *below,
                                          const struct rn_sniff_sink *sink);
 
@@ -106,7 +106,7 @@ struct rn_impair_stats {
     uint64_t passed, lost, duplicated, reordered, corrupted, queue_full;
 };
 
-/* Consumes @below: freed with the impairment. Returns owned. Errors: NOMEM, BAD_OPTION. */
+/* Consumes @below on success: freed with the impairment. Returns owned. Errors: NOMEM, BAD_OPTION. */
 RN_PUBLIC RN_MUST_USE int rn_impair_new(struct rn_device **ret, struct rn_device *below,
                                         const struct rn_impair_opts *opts);
 RN_PUBLIC void rn_impair_get_stats(const struct rn_device *dev, struct rn_impair_stats *ret_in,
