@@ -332,13 +332,20 @@ bool rn_pkt_append_copy(struct rn_pkt *pkt, const void *bytes, size_t len)
 struct rn_pkt *rn_pkt_from_bytes(struct rn_pool *pool, const void *bytes, size_t len)
 {
     struct rn_pkt *pkt = rn_pkt_new(pool);
-    const uint8_t *from = bytes;
-    size_t first = rn_min_size(len, RN_BUF_SMALL_BYTES);
+    struct rn_buf *buf = pkt != NULL && len != 0 ? rn_buf_new(pool, RN_BUF_SMALL) : NULL;
+    uint32_t first = (uint32_t)rn_min_size(len, RN_BUF_SMALL_BYTES);
 
-    if (pkt == NULL || len == 0)
-        return pkt;
-    if (append_fresh(pkt, from, first) == first &&
-        (len == first || rn_pkt_append_copy(pkt, from + first, len - first)))
+    if (buf == NULL) {
+        if (len == 0)
+            return pkt;
+        rn_pkt_free(pkt);
+        return NULL;
+    }
+    memcpy(buf->data, bytes, first);
+    pkt->frags[0] = (struct rn_frag){ buf, 0, first };
+    pkt->n_frags = 1;
+    pkt->len = first;
+    if (len == first || rn_pkt_append_copy(pkt, (const uint8_t *)bytes + first, len - first))
         return pkt;
     rn_pkt_free(pkt);
     return NULL;

@@ -163,7 +163,20 @@ static int take_gso(struct rn_pkt *pkt, const struct rn_vnet_hdr *hdr, const str
     return RN_OK;
 }
 
-int rn_offload_rx(struct rn_pkt *pkt, const uint8_t *vnet, enum rn_link_type link)
+/* What nearly every packet of one segment is: TCP right behind an IPv4 header without options, its checksum left to us. */
+static bool is_plain(struct rn_view ip, const uint8_t *vnet)
+{
+    const uint8_t *p = ip.ptr;
+
+    return vnet[0] == RN_VNET_NEEDS_CSUM && vnet[1] == RN_VNET_GSO_NONE &&
+           rn_get_le16(vnet + 6) == RN_IPV4_HDR_BYTES &&
+           rn_get_le16(vnet + 8) == RN_TCP_CHECKSUM_AT &&
+           ip.len >= RN_IPV4_HDR_BYTES + RN_TCP_HDR_BYTES && p[0] == 0x45 &&
+           rn_get_be16(p + 2) == ip.len && (rn_get_be16(p + 6) & 0x3fff) == 0 &&
+           p[9] == RN_PROTO_TCP;
+}
+
+static int take_any(struct rn_pkt *pkt, const uint8_t *vnet, enum rn_link_type link)
 {
     struct rn_vnet_hdr hdr;
     struct layout lay;
@@ -182,6 +195,16 @@ int rn_offload_rx(struct rn_pkt *pkt, const uint8_t *vnet, enum rn_link_type lin
             return err;
     }
     return hdr.gso == RN_VNET_GSO_NONE ? RN_OK : take_gso(pkt, &hdr, &lay);
+}
+
+int rn_offload_rx(struct rn_pkt *pkt, const uint8_t *vnet, enum rn_link_type link)
+{
+    if (link != RN_LINK_IP || !is_plain(rn_pkt_front(pkt), vnet))
+        return take_any(pkt, vnet, link);
+    pkt->csum = RN_CSUM_PARTIAL;
+    pkt->csum_start = RN_IPV4_HDR_BYTES;
+    pkt->csum_offset = RN_TCP_CHECKSUM_AT;
+    return RN_OK;
 }
 
 void rn_offload_tx(const struct rn_pkt *pkt, uint8_t *ret_vnet)

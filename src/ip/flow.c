@@ -122,17 +122,40 @@ static int choose_source(const struct rn_stack *stack, const struct rn_flow *flo
     return rn_pick_source(flow->nic, out->dst, src);
 }
 
-int rn_flow_find(struct rn_stack *stack, struct rn_flow *flow, const struct rn_ip_out *out,
-                 struct rn_addr *ret_src)
+/* Not simply folded together, as in accept.c. */
+static struct rn_way *way_of(struct rn_stack *stack, const struct rn_ip_out *out)
+{
+    const uint64_t golden = 0x9e3779b97f4a7c15ull;
+    uint64_t mix = (((out->src.w[1] ^ out->src.w[0]) * golden) ^ out->dst.w[1] ^ out->dst.w[0]);
+
+    return &stack->ways[(mix * golden >> 60) % RN_WAYS];
+}
+
+/* Was the question answered before, and is that still true? */
+static bool recall(const struct rn_stack *stack, const struct rn_way *way,
+                   const struct rn_ip_out *out)
+{
+    return way->flow.gen == stack->route_gen && way->nic == out->nic && !out->is_spoofed &&
+           rn_addr_eq(way->dst, out->dst) && rn_addr_eq(way->src, out->src);
+}
+
+/* Nobody holds a neighbour for it, and whoever may send as anybody must ask each time. */
+static void remember(struct rn_way *way, const struct rn_ip_out *out, const struct rn_flow *found)
+{
+    bool is_free = out->is_spoofed || (found->nic->flags & RN_NIC_SPOOFING) != 0;
+
+    if (is_free || found->neigh != NULL || rn_addr_is_none(out->src))
+        return;
+    *way = (struct rn_way){ .src = out->src, .dst = out->dst, .nic = out->nic, .flow = *found };
+}
+
+static int find(struct rn_stack *stack, struct rn_flow *flow, const struct rn_ip_out *out,
+                struct rn_addr *ret_src)
 {
     struct rn_flow found = { 0 };
     struct rn_addr src = rn_addr_none();
     int err;
 
-    if (rn_flow_is_fresh(stack, flow) && !rn_addr_is_none(out->src)) {
-        *ret_src = out->src;
-        return RN_OK;
-    }
     err = look_up(stack, &found, out, &src);
     if (err == RN_OK)
         err = choose_source(stack, &found, out, &src);
@@ -141,9 +164,28 @@ int rn_flow_find(struct rn_stack *stack, struct rn_flow *flow, const struct rn_i
         return err;
     }
     found.gen = stack->route_gen;
+    remember(way_of(stack, out), out, &found);
     rn_flow_release(flow);
     *flow = found;
     *ret_src = src;
+    return RN_OK;
+}
+
+int rn_flow_find(struct rn_stack *stack, struct rn_flow *flow, const struct rn_ip_out *out,
+                 struct rn_addr *ret_src)
+{
+    const struct rn_way *way;
+
+    if (rn_addr_is_none(out->src))
+        return find(stack, flow, out, ret_src);
+    if (!rn_flow_is_fresh(stack, flow)) {
+        way = way_of(stack, out);
+        if (!recall(stack, way, out))
+            return find(stack, flow, out, ret_src);
+        rn_flow_release(flow);
+        *flow = way->flow;
+    }
+    *ret_src = out->src;
     return RN_OK;
 }
 

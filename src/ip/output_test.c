@@ -46,6 +46,33 @@ static void test_flow_is_looked_up_once_and_again_after_a_change(void **state)
     rn_test_host_fini(&h);
 }
 
+static void test_way_of_an_earlier_flow_serves_the_next_until_something_changes(void **state)
+{
+    struct rn_test_host h;
+    struct rn_ip_out out = { .src = RN_TEST_US4, .dst = RN_TEST_PEER4, .proto = RN_PROTO_TCP };
+    struct rn_ip_out elsewhere = { .src = RN_TEST_US4, .dst = RN_TEST_PEER4, .nic = 9 };
+    struct rn_flow flows[5] = { { 0 } };
+    struct rn_addr src;
+
+    (void)state;
+    init(&h);
+    assert_int_equal(rn_flow_find(h.stack, &flows[0], &out, &src), 0);
+    assert_int_equal(rn_flow_find(h.stack, &flows[1], &out, &src), 0);
+    assert_ptr_equal(flows[1].nic, h.nic);
+    assert_int_equal(flows[1].mtu, 1500);
+    assert_true(rn_addr_eq(src, RN_TEST_US4));
+    assert_int_equal(rn_flow_find(h.stack, &flows[2], &elsewhere, &src), RN_E_NO_NIC);
+
+    rn_pmtu_lower(h.stack, RN_TEST_PEER4, 1400);
+    assert_int_equal(rn_flow_find(h.stack, &flows[3], &out, &src), 0);
+    assert_int_equal(flows[3].mtu, 1400);
+    assert_int_equal(rn_nic_remove_addr(h.nic, RN_TEST_US4), 0);
+    assert_true(rn_flow_find(h.stack, &flows[4], &out, &src) < 0);
+    for (size_t i = 0; i < RN_ARRAY_LEN(flows); i++)
+        rn_flow_release(&flows[i]);
+    rn_test_host_fini(&h);
+}
+
 static void test_ways_that_are_none_are_errors(void **state)
 {
     struct rn_test_host h;
@@ -220,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flow_is_looked_up_once_and_again_after_a_change),
+        cmocka_unit_test(test_way_of_an_earlier_flow_serves_the_next_until_something_changes),
         cmocka_unit_test(test_ways_that_are_none_are_errors),
         cmocka_unit_test(test_fresh_flow_costs_one_header_in_the_headroom),
         cmocka_unit_test(test_super_packet_is_measured_by_its_segments),

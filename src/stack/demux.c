@@ -1,5 +1,7 @@
 #include "stack/demux.h"
 
+#include "base/bytes.h"
+
 #include <runnel/err.h>
 
 int rn_demux_init(struct rn_demux *d, const struct rn_alloc *alloc, const struct rn_hash_key *key)
@@ -14,11 +16,13 @@ void rn_demux_fini(struct rn_demux *d)
     rn_hash_fini(&d->table);
 }
 
-/* All of a key but the addresses. */
+/* All of a key but the addresses, in the machine's order. */
 static inline uint64_t ports_of(const struct rn_demux_key *key)
 {
-    return (uint64_t)key->local_port << 48 | (uint64_t)key->remote_port << 32 |
-           (uint64_t)key->nic << 16 | (uint64_t)key->proto << 8 | key->zero;
+    uint64_t word;
+
+    memcpy(&word, (const uint8_t *)key + offsetof(struct rn_demux_key, local_port), sizeof(word));
+    return word;
 }
 
 static inline bool same_key(const struct rn_demux_key *a, const struct rn_demux_key *b)

@@ -290,6 +290,7 @@ static void input_ethernet(struct rn_nic *nic, struct rn_pkt *pkt)
 static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
 {
     struct rn_stack *stack = nic->stack;
+    uint32_t n_segments = rn_pkt_segments(pkt);
 
     pkt->account = &stack->drops;
     pkt->nic = nic->id;
@@ -299,9 +300,9 @@ static void input_one(struct rn_nic *nic, struct rn_pkt *pkt)
         rn_pkt_drop(pkt, RN_DROP_NIC_DOWN);
         return;
     }
-    nic->rx_pkts += rn_pkt_segments(pkt);
+    nic->rx_pkts += n_segments;
     nic->rx_bytes += pkt->len;
-    stack->stats.nic_rx_pkts += rn_pkt_segments(pkt);
+    stack->stats.nic_rx_pkts += n_segments;
     stack->stats.nic_rx_bytes += pkt->len;
     if (RN_UNLIKELY(!rn_list_is_empty(&nic->taps)))
         rn_nic_call_taps(nic, pkt, false);
@@ -329,6 +330,7 @@ static bool is_own_traffic_of_tcp(const struct rn_pkt *pkt)
 static void enqueue(struct rn_nic *nic, struct rn_pkt *pkt)
 {
     struct rn_stats *stats = &nic->stack->stats;
+    uint32_t n_segments = rn_pkt_segments(pkt);
 
     pkt->account = &nic->stack->drops;
     if (!nic->is_up) {
@@ -340,9 +342,9 @@ static void enqueue(struct rn_nic *nic, struct rn_pkt *pkt)
         return;
     }
     pkt->nic = nic->id;
-    nic->tx_pkts += rn_pkt_segments(pkt);
+    nic->tx_pkts += n_segments;
     nic->tx_bytes += pkt->len;
-    stats->nic_tx_pkts += rn_pkt_segments(pkt);
+    stats->nic_tx_pkts += n_segments;
     stats->nic_tx_bytes += pkt->len;
     if (RN_UNLIKELY(!rn_list_is_empty(&nic->taps)))
         rn_nic_call_taps(nic, pkt, true);

@@ -30,6 +30,16 @@ struct rn_flow {
     uint8_t is_group; /* multicast or broadcast: the link address follows from the destination */
 };
 
+/* The way that packets between two addresses took last: conversations come and go more often than routes change. */
+struct rn_way {
+    struct rn_addr src;
+    struct rn_addr dst;
+    uint16_t nic; /* as it was asked for; 0: any */
+    struct rn_flow flow;
+};
+
+#define RN_WAYS 16u
+
 struct rn_route {
     struct rn_hash_node hash;
     struct rn_list link; /* in order of insertion within the table */

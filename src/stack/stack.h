@@ -55,6 +55,7 @@ struct rn_stack {
     uint16_t nic_cap;
     struct rn_route_table routes;
     uint32_t route_gen; /* grows with every change that can make a cached rn_flow false; never 0 */
+    struct rn_way ways[RN_WAYS]; /* ip/flow.c */
     struct rn_demux demux;
     struct rn_ports ports;
     struct rn_hash own_addrs; /* struct rn_nic_addr.hash of every NIC */

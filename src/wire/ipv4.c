@@ -53,14 +53,12 @@ struct rn_view rn_ipv4_options(struct rn_view front, const struct rn_ipv4_hdr *h
 /* The folded sum of a header without options, as nearly all are: five words. */
 static uint16_t sum_fixed(const uint8_t *p)
 {
-    uint64_t sum = 0;
+    uint64_t sum = (uint64_t)rn_get_be32(p) + rn_get_be32(p + 4) + rn_get_be32(p + 8) +
+                   rn_get_be32(p + 12) + rn_get_be32(p + 16);
 
-    for (unsigned at = 0; at < RN_IPV4_HDR_BYTES; at += 4)
-        sum += rn_get_be32(p + at);
-    sum = (sum & 0xffffffff) + (sum >> 32); /* at most 33 bits */
-    sum = (sum & 0xffff) + (sum >> 16);     /* at most 18 */
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32); /* at most 0x20002 */
+    sum = (sum & 0xffff) + (sum >> 16);                        /* at most 0x10000 */
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
 bool rn_ipv4_checksum_ok(struct rn_view front, size_t hdr_len)

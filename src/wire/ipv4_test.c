@@ -1,5 +1,6 @@
 #include "wire/ipv4.h"
 
+#include "base/checksum.h"
 #include "parse_check.h"
 #include <runnel/err.h>
 
@@ -70,6 +71,29 @@ static void test_every_single_bit_error_breaks_the_checksum(void **state)
         memcpy(bad, golden, sizeof(golden));
         bad[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_false(rn_ipv4_checksum_ok(rn_view_of(bad, sizeof(bad)), sizeof(bad)));
+    }
+    (void)state;
+}
+
+/* Bytes of which sums carry as often as they can. */
+static void test_plain_header_sums_as_any_bytes_do(void **state)
+{
+    uint32_t random = 1;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        uint8_t header[RN_IPV4_HDR_BYTES];
+        uint16_t sum;
+
+        for (size_t b = 0; b < sizeof(header); b++) {
+            random = random * 1664525 + 1013904223; /* Numerical Recipes */
+            header[b] = random >> 30 != 0 ? 0xff : (uint8_t)(random >> 16);
+        }
+        sum = rn_checksum(header, sizeof(header), 0);
+        assert_int_equal(rn_ipv4_checksum_ok(rn_view_of(header, sizeof(header)), sizeof(header)),
+                         sum == 0xffff);
+        rn_put_be16(header + 10, 0);
+        rn_put_be16(header + 10, (uint16_t)~rn_checksum(header, sizeof(header), 0));
+        assert_true(rn_ipv4_checksum_ok(rn_view_of(header, sizeof(header)), sizeof(header)));
     }
     (void)state;
 }
@@ -182,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_header_is_read),
         cmocka_unit_test(test_emitter_computes_the_checksum),
         cmocka_unit_test(test_every_single_bit_error_breaks_the_checksum),
+        cmocka_unit_test(test_plain_header_sums_as_any_bytes_do),
         cmocka_unit_test(test_fragment_fields_survive_the_round_trip),
         cmocka_unit_test(test_lengths_that_contradict_are_refused),
         cmocka_unit_test(test_outputs_stay_untouched_when_refused),
