@@ -30,9 +30,8 @@ struct rn_tcp_fastopen_cache; /* tcp/fastopen_client.c */
 
 /* One arriving segment: header in host order, options, payload still in its packet. */
 struct rn_tcp_seg {
-    struct rn_pkt
-        *pkt; /* starts at the payload; owned by who holds the segment; NULL once data was taken */
-    rn_seq seq; /* first sequence number, SYN included */
+    struct rn_pkt *pkt; /* from the payload on; owned by who holds the segment; NULL once taken */
+    rn_seq seq;         /* first sequence number, SYN included */
     rn_seq ack;
     uint32_t data_len;
     uint32_t wnd;   /* unscaled, as on the wire, until segment_in scales it */
@@ -239,6 +238,7 @@ struct rn_tcp_stack {
     uint32_t n_orphans;
     uint32_t n_timewait;
     uint32_t n_flights;                     /* connections with data in their send buffers */
+    uint32_t n_receivers;                   /* those whose window is measured */
     struct rn_list timewaits;               /* timewait.c, oldest first */
     struct rn_timer reclaim;                /* reclaim.c, while memory is full */
     struct rn_timer retry;                  /* reclaim.c, while somebody waits for a slab */

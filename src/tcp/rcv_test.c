@@ -457,18 +457,10 @@ static void test_lent_views_show_what_read_would_copy(void **state)
     tcp_fixture_fini(&f);
 }
 
-static void test_the_buffer_grows_with_what_the_application_takes(void **state)
+/* Full rounds of 10 ms, each taken at once. */
+static void receive_for_long(struct tcp_fixture *f, struct rn_sock *sock)
 {
-    struct tcp_fixture f;
-    struct rn_sock *sock;
-    int64_t before;
-    int64_t after;
     uint32_t at = 1;
-
-    (void)state;
-    tcp_fixture_init(&f);
-    sock = fix_accepted(&f, "<mss 1460,wscale 7>");
-    assert_int_equal(rn_sock_get_opt(sock, RN_SO_RCVBUF, &before), 0);
 
     for (unsigned round = 0; round < 40; round++) {
         for (unsigned i = 0; i < 150; i++) {
@@ -477,15 +469,79 @@ static void test_the_buffer_grows_with_what_the_application_takes(void **state)
             s.seq = at;
             s.len = 1460;
             at += s.len;
-            fix_peer_seg(&f, &s);
+            fix_peer_seg(f, &s);
         }
         rn_tcp_consume(sock, 150 * 1460);
-        fix_ignore(&f);
-        fix_pass(&f, 10);
+        fix_ignore(f);
+        fix_pass(f, 10);
     }
-    fix_ignore(&f);
-    assert_int_equal(rn_sock_get_opt(sock, RN_SO_RCVBUF, &after), 0);
-    assert_true(after > before);
+    fix_ignore(f);
+}
+
+static int64_t buffer_of(struct rn_sock *sock)
+{
+    int64_t bytes;
+
+    assert_int_equal(rn_sock_get_opt(sock, RN_SO_RCVBUF, &bytes), 0);
+    return bytes;
+}
+
+static void test_the_buffer_grows_with_what_the_application_takes(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    int64_t before;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460,wscale 7>");
+    before = buffer_of(sock);
+
+    receive_for_long(&f, sock);
+
+    assert_true(buffer_of(sock) > before);
+    rn_sock_abort(sock);
+    tcp_fixture_fini(&f);
+}
+
+/* Rounds as long as these are a queue's, since the path takes no time. */
+static void test_among_a_thousand_the_buffer_does_not_grow_with_the_queue(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    int64_t before;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460,wscale 7>");
+    before = buffer_of(sock);
+    rn_tcp_stack_of(conn_of(sock))->n_receivers += 1000;
+
+    receive_for_long(&f, sock);
+
+    assert_int_equal(buffer_of(sock), before);
+    rn_tcp_stack_of(conn_of(sock))->n_receivers -= 1000;
+    rn_sock_abort(sock);
+    tcp_fixture_fini(&f);
+}
+
+static void test_among_a_thousand_the_buffer_grows_with_a_long_path(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_sock *sock;
+    int64_t before;
+
+    (void)state;
+    tcp_fixture_init(&f);
+    sock = fix_accepted(&f, "<mss 1460,wscale 7>");
+    before = buffer_of(sock);
+    rn_tcp_stack_of(conn_of(sock))->n_receivers += 1000;
+    conn_of(sock)->rtt.min_us = 10000;
+
+    receive_for_long(&f, sock);
+
+    assert_true(buffer_of(sock) > before);
+    rn_tcp_stack_of(conn_of(sock))->n_receivers -= 1000;
     rn_sock_abort(sock);
     tcp_fixture_fini(&f);
 }
@@ -593,6 +649,8 @@ int main(void)
         cmocka_unit_test(test_single_bytes_do_not_pin_a_slab_each),
         cmocka_unit_test(test_lent_views_show_what_read_would_copy),
         cmocka_unit_test(test_the_buffer_grows_with_what_the_application_takes),
+        cmocka_unit_test(test_among_a_thousand_the_buffer_does_not_grow_with_the_queue),
+        cmocka_unit_test(test_among_a_thousand_the_buffer_grows_with_a_long_path),
         cmocka_unit_test(test_without_memory_the_peer_sends_again_and_nothing_is_lost),
     };
 

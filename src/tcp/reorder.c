@@ -40,6 +40,7 @@ struct rn_tcp_rx *rn_tcp_rx_of(struct rn_tcp *conn)
         return NULL;
     rn_list_init(&rx->recent);
     conn->rcv.rx = rx;
+    rn_tcp_stack_of(conn)->n_receivers++;
     return rx;
 }
 
@@ -354,4 +355,5 @@ void rn_tcp_reorder_clear(struct rn_tcp *conn)
         destroy(conn, island_of(node), RN_DROP_TCP_CLOSED);
     rn_alloc_free(conn->sock.stack->alloc, rx, sizeof(*rx));
     conn->rcv.rx = NULL;
+    rn_tcp_stack_of(conn)->n_receivers--;
 }

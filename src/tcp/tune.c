@@ -8,6 +8,11 @@
 
 #define RTT_MIN_US 1000u
 
+/* What senders within this machine may have on the way together, beyond what their paths hold: sixteen such at full speed
+ * lose nothing by it, and a thousand do not fill the device's queue. */
+#define LOCAL_ALL_BYTES (96u << 20)
+#define LOCAL_MIN_BYTES (256u << 10)
+
 uint8_t rn_tcp_tune_wscale(const struct rn_tcp *conn)
 {
     const struct rn_tcp_cold *cold = rn_tcp_cold_get(conn);
@@ -48,6 +53,23 @@ static uint32_t round_us(const struct rn_tcp *conn, const struct rn_tcp_rx *rx)
     return rn_max_u32(rtt, RTT_MIN_US);
 }
 
+/* The queue that a round trip stands in is no path to be filled: the window that does so only makes it longer. A TUN's queue
+ * loses nothing until it overflows, so a thousand senders of 6 MiB each wait in it for half a second and time out. */
+static uint64_t without_queue(const struct rn_tcp *conn, const struct rn_tcp_rx *rx, uint64_t want)
+{
+    uint32_t round = round_us(conn, rx);
+    uint32_t path = conn->rtt.min_us != 0 ? rn_min_u32(conn->rtt.min_us, round) : round;
+
+    return want * path / round;
+}
+
+static uint32_t local_share(const struct rn_tcp *conn)
+{
+    uint32_t n = rn_max_u32(rn_tcp_stack_of(conn)->n_receivers, 1);
+
+    return rn_max_u32(LOCAL_ALL_BYTES / n, LOCAL_MIN_BYTES);
+}
+
 static void grow(struct rn_tcp *conn, struct rn_tcp_rx *rx)
 {
     /* Twice what was taken, since the sender doubles in slow start, and again in proportion to the growth. */
@@ -55,6 +77,7 @@ static void grow(struct rn_tcp *conn, struct rn_tcp_rx *rx)
     uint64_t gain = rx->space != 0 ? want * (rx->copied - rx->space) / rx->space : want;
 
     want = rn_min_u64(want + 2 * rn_min_u64(gain, want), rn_tcp_cold_get(conn)->rcvbuf_most);
+    want = rn_max_u64(without_queue(conn, rx, want), rn_min_u64(want, local_share(conn)));
     if ((conn->flags & RN_TCPF_RCVBUF_FIXED) != 0 ||
         rn_stack_pressure(conn->sock.stack) != RN_PRESSURE_NONE)
         return;
