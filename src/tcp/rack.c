@@ -170,14 +170,20 @@ void rn_tcp_reorder_fired(struct rn_tcp *conn)
 
 /* --- tail loss probe (§7) ------------------------------------------------------------------------------------------- */
 
-/* RFC 8985 §7.2 has two round trips and nothing more; answers that come this unevenly (RFC 9002 §6.2.1) and our own clock
- * want a little. */
-static int64_t silence_ns(const struct rn_tcp *conn)
+/* RFC 8985 §7.2 has two round trips and nothing more. Our clock wants a little, and answers may come unevenly (RFC 9002
+ * §6.2.1). What they varied by says little before anything was lost: the window grows, and a queue with it. */
+static int64_t slack_ns(const struct rn_tcp *conn)
 {
     int64_t uneven_ns = 4 * (int64_t)conn->rtt.rttvar_us * RN_NS_PER_US;
 
-    return 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US +
-           rn_max_i64(PTO_SLACK_MIN_NS, rn_min_i64(uneven_ns, PTO_SLACK_MAX_NS));
+    if (conn->flight->rate.lost == 0)
+        return PTO_SLACK_MAX_NS;
+    return rn_max_i64(PTO_SLACK_MIN_NS, rn_min_i64(uneven_ns, PTO_SLACK_MAX_NS));
+}
+
+static int64_t silence_ns(const struct rn_tcp *conn)
+{
+    return 2 * (int64_t)conn->rtt.srtt_us * RN_NS_PER_US + slack_ns(conn);
 }
 
 /* What stays unanswered is probed ever more rarely, and then left to the timeout. */
