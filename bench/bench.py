@@ -149,7 +149,7 @@ def tell_estimate(chosen, sessions):
     once = sum(START_SECONDS + sum(case.estimate(seconds_of(case, chosen)) for case in cases) for *_, cases in sessions)
     minutes = chosen.rounds * once / 60
     print(f"{sum(len(cases) for *_, cases in sessions)} measurements in each of {chosen.rounds} rounds: about "
-          + (f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes" if minutes > 1 else "a minute"), flush=True)
+          + (f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute"), flush=True)
 
 
 def measure_session(session, tools, chosen):
@@ -242,6 +242,7 @@ def main():
     skipped += too_large
     if chosen.list:
         print_choice(cases, present, skipped)
+        tell_estimate(chosen, sessions_of(cases, present))
         return 0
     print_skipped(skipped)
     sessions = sessions_of(cases, present)

@@ -53,7 +53,12 @@ func pair(mtu, flows int, seconds float64) {
 	server, serverLink := onChannel(addresses[1], mtu)
 	go carry(clientLink, serverLink)
 	go carry(serverLink, clientLink)
-	listen(server, addresses[1], portSource, source)
+	// Nobody sends before all are connected: else the last find no processor for their handshakes.
+	begin := make(chan struct{})
+	listen(server, addresses[1], portSource, func(conn net.Conn) {
+		<-begin
+		source(conn)
+	})
 
 	var received uint64
 	for i := 0; i < flows; i++ {
@@ -71,6 +76,7 @@ func pair(mtu, flows int, seconds float64) {
 			}
 		}()
 	}
+	close(begin)
 	time.Sleep(300 * time.Millisecond)
 	before, began, spent := atomic.LoadUint64(&received), time.Now(), cpuSeconds()
 	time.Sleep(time.Duration(seconds * float64(time.Second)))
