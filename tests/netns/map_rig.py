@@ -127,9 +127,17 @@ def way(*arguments):
     return document
 
 
+BRIEF = 0.3  # seconds: more than enough for who is nearby and answers, for connections that should not come about
+
+
 def can_connect(net, addr, port, seconds=2):
     code = f"import socket; socket.create_connection(('{addr}', {port}), {seconds})"
     return net.run([sys.executable, "-c", code]).status == 0
+
+
+def agrees(told, net, addr, port):
+    """Whether a connection is as @told says."""
+    return can_connect(net, addr, port, seconds=5 if told["reached"] else BRIEF) == told["reached"]
 
 
 def map_(*arguments, **options):

@@ -167,7 +167,7 @@ def iperf3_runs_both_ways_by_tcp_and_udp(way):
     host, server = behind.two_nets()
     server.start(["iperf3", "-s"])
     server.wait_listening(5201)
-    seconds = 30 if behind.IS_LONG else 2
+    seconds = 30 if behind.IS_LONG else 1
 
     for options in ([], ["-R"], ["--bidir"]):
         assert iperf(host, way, *options, seconds=seconds)["sum_received"]["bits_per_second"] > 100e6, options
