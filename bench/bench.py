@@ -31,6 +31,8 @@ import rig  # noqa: E402
 
 BUSY = 0.15  # share of all cores in use by others, above which figures mean little
 ORDER_SEED = 1
+ORPHANS_MAX = 64
+ORPHANS_SECONDS = 30  # there may be others' as well
 START_SECONDS = 2.5  # about what a peer takes to start and its networks to be made and gone; for the estimate
 SCHEMA = "runnel.bench/1"  # bench/bench.schema.json
 
@@ -152,9 +154,18 @@ def tell_estimate(chosen, sessions):
           + (f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute"), flush=True)
 
 
+def await_orphans():
+    """Connections whose processes ended go on for a while, in networks that ended too. Of a thousand that were busy TCP's
+    memory is full, and then windows everywhere are small: the next peer would pay for the last."""
+    deadline = time.monotonic() + ORPHANS_SECONDS
+    while machine.orphans() > ORPHANS_MAX and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def measure_session(session, tools, chosen):
     """Yields (case, figures or {"failed": reason}). Whatever goes wrong with one peer is its failure, and the run goes on."""
     peer, kind, mtu, cases = session
+    await_orphans()
     with rig.scratch():
         try:
             bench = peer.start(kind, mtu, tools)

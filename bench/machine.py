@@ -33,6 +33,12 @@ def memory_kib(pids):
     return total
 
 
+def orphans():
+    """TCP sockets without a process, of all networks: what they hold counts against the memory that TCP of all shares."""
+    words = pathlib.Path("/proc/net/sockstat").read_text().split()
+    return int(words[words.index("orphan") + 1])
+
+
 def core_seconds():
     """(all, idle) of all cores together, since the machine began."""
     fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]  # then guests: again

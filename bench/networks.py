@@ -22,6 +22,7 @@ SYSCTLS = (
     "net.ipv4.tcp_congestion_control=cubic",
     "net.ipv4.ip_local_port_range=1024 65535",
     "net.ipv4.tcp_max_tw_buckets=2000",  # else the ports of short connections run out, and that would be measured
+    "net.ipv4.tcp_orphan_retries=1",  # else what ended connections had on the way is sent again for minutes
     "net.core.somaxconn=4096",
     "net.ipv4.tcp_max_syn_backlog=8192",
 )
