@@ -4,23 +4,11 @@
  */
 #include "base/checksum.h"
 #include "base/pkt.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void *get(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return calloc(1, bytes);
-}
-
-static void put(void *ctx, void *ptr, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(ptr);
-}
 
 static uint16_t by_definition(struct rn_view v, uint32_t seed)
 {
@@ -67,11 +55,10 @@ static struct rn_pkt *cut_pkt(struct rn_pool *pool, struct rn_view v, size_t pie
 
 static void check_pkt(struct rn_view v, uint32_t seed, size_t piece)
 {
-    static const struct rn_alloc alloc = { get, put, NULL };
     struct rn_pool *pool;
     struct rn_pkt *pkt;
 
-    rn_assert(rn_pool_new(&pool, &alloc, NULL) == 0);
+    rn_assert(rn_pool_new(&pool, &fuzz_heap, NULL) == 0);
     pkt = cut_pkt(pool, v, piece);
     rn_assert(rn_pkt_checksum(pkt, 0, pkt->len, seed) == by_definition(v, seed));
     rn_pkt_free(pkt);

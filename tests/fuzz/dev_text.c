@@ -4,6 +4,7 @@
  */
 #include "base/pkt.h"
 #include "base/pool.h"
+#include "fuzz.h"
 
 #include <runnel/err.h>
 #include <runnel/pkt.h>
@@ -13,27 +14,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { TEXT_MAX = 400, PACKET_MAX = 2048, POOL_MAX_BYTES = 1 << 20 };
-
-static void *take(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return calloc(1, bytes);
-}
-
-static void give(void *ctx, void *ptr, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(ptr);
-}
-
-static const struct rn_alloc heap = { .alloc = take, .free = give };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* Of what an error names: it lies in @text. */
 static void check_word(const char *text, const char *word, size_t len)
@@ -87,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[TEXT_MAX + 1] = { 0 };
     struct rn_pkt *pkt;
 
-    if (n > TEXT_MAX || rest > PACKET_MAX || rn_pool_new(&pool, &heap, &limits) < 0)
+    if (n > TEXT_MAX || rest > PACKET_MAX || rn_pool_new(&pool, &fuzz_heap, &limits) < 0)
         return 0;
     memcpy(text, data, n);
     check_impair(text);

@@ -5,6 +5,7 @@
 #include "base/checksum.h"
 #include "dev/gro.h"
 #include "dev/gso.h"
+#include "fuzz.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
 #include "wire/tcp.h"
@@ -26,25 +27,6 @@ struct flow {
     uint32_t seq;
     uint16_t id;
 };
-
-static void *take(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return calloc(1, bytes);
-}
-
-static void give(void *ctx, void *ptr, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(ptr);
-}
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static const uint8_t addr6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 1 };
 
@@ -189,11 +171,11 @@ static void run(struct rn_pool *pool, struct rn_reader *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct rn_alloc alloc = { .alloc = take, .free = give };
     struct rn_reader r = rn_reader_of(rn_view_of(data, size));
     struct rn_pool *pool;
 
-    must(rn_pool_new(&pool, &alloc, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >= 0);
+    must(rn_pool_new(&pool, &fuzz_heap, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >=
+         0);
     run(pool, &r);
     rn_pool_free(pool);
     return 0;

@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "dev/device.h"
+#include "fuzz.h"
 #include <runnel/err.h>
 #include <runnel/unix.h>
 
@@ -14,25 +15,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { POOL_MAX_BYTES = 8 << 20, INPUT_MAX_BYTES = 4096 };
-
-static void *take(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return calloc(1, bytes);
-}
-
-static void give(void *ctx, void *ptr, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(ptr);
-}
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* The frame at @at of the whole stream, as it must come out. Returns where the next begins. */
 static size_t check_frame(const uint8_t *stream, size_t size, size_t at, const struct rn_pkt *pkt)
@@ -75,14 +57,14 @@ static void run(struct rn_turn *turn, size_t piece, const uint8_t *stream, size_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct rn_alloc alloc = { .alloc = take, .free = give };
     const uint8_t seed[16] = { 1 };
     struct rn_pool *pool;
     struct rn_turn turn;
 
     if (size < 2 || size > INPUT_MAX_BYTES)
         return 0;
-    must(rn_pool_new(&pool, &alloc, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >= 0);
+    must(rn_pool_new(&pool, &fuzz_heap, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >=
+         0);
     rn_turn_init(&turn, pool, seed, 0);
     run(&turn, 1 + (size_t)data[0] * 4, data + 1, size - 1);
     rn_turn_fini(&turn);

@@ -4,6 +4,7 @@
  * byte, a length and so many bytes. Checksums are set right when the command says so, or nothing would pass them.
  */
 #include "base/checksum.h"
+#include "fuzz.h"
 #include "sock/echo.h"
 #include "sock/udp.h"
 #include "stack/nic.h"
@@ -45,12 +46,6 @@ static void give(void *ctx, void *ptr, size_t bytes)
     (void)bytes;
     r->n_allocs--;
     free(ptr);
-}
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 static void on_datagram(struct rn_udp_request *req, void *arg)

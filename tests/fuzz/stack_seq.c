@@ -12,6 +12,7 @@
  * inputs with a tiny pool, whose slabs lie in the arena as well.
  */
 #include "base/checksum.h"
+#include "fuzz.h"
 #include "ip/ip.h"
 #include "stack/nic.h"
 #include "stack/stack.h"
@@ -72,12 +73,6 @@ struct rig {
         bool is_known;
     } promise[SOCKS_MAX]; /* the right edge each socket has announced */
 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 

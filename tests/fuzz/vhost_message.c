@@ -4,6 +4,7 @@
  * not run for ever. After each message a packet is given to it, and the guest's kicks ring.
  */
 #include "base/bytes.h"
+#include "fuzz.h"
 #include "vhost_talk.h"
 #include <runnel/err.h>
 #include <runnel/vhost.h>
@@ -20,25 +21,6 @@ enum { POOL_MAX_BYTES = 8 << 20, INPUT_MAX_BYTES = 4096, MEM_BYTES = 1 << 20, FD
 struct kinds {
     int fds[FD_KINDS]; /* memory, a bell, the end of a pipe, a socket */
 };
-
-static void *take(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return calloc(1, bytes);
-}
-
-static void give(void *ctx, void *ptr, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(ptr);
-}
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void kinds_init(struct kinds *kinds)
 {
@@ -113,14 +95,14 @@ static void run(struct rn_turn *now, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct rn_alloc alloc = { .alloc = take, .free = give };
     const uint8_t seed[16] = { 1 };
     struct rn_pool *pool;
     struct rn_turn now;
 
     if (size < 4 || size > INPUT_MAX_BYTES)
         return 0;
-    must(rn_pool_new(&pool, &alloc, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >= 0);
+    must(rn_pool_new(&pool, &fuzz_heap, &(struct rn_pool_limits){ .max_bytes = POOL_MAX_BYTES }) >=
+         0);
     rn_turn_init(&now, pool, seed, 0);
     run(&now, data, size);
     rn_turn_fini(&now);

@@ -3,6 +3,7 @@
  * Whatever is taken lies in that memory, chains and pieces stay within their bounds, and a ring that is broken gives no more.
  */
 #include "io/vhost_ring.h"
+#include "fuzz.h"
 
 #include "base/bytes.h"
 
@@ -18,12 +19,6 @@ struct guest {
     _Alignas(64) uint8_t between[64]; /* nobody's */
     _Alignas(64) uint8_t second[REGION_BYTES];
 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool is_in(const void *ptr, size_t len, const uint8_t *region)
 {
