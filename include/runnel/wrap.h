@@ -45,8 +45,8 @@ struct rn_pcap_out_opts {
     const char *app;                    /* "name version", for the file's head; NULL: none */
     const struct rn_pkt_filter *filter; /* NULL: every packet; copied */
     uint32_t snap_bytes;                /* kept of a packet at most; 0: all */
-    bool
-        is_classic; /* the old format, pcap: one interface without a name, packets without direction */
+    /* The old format, pcap: one interface without a name, packets without direction. */
+    bool is_classic;
 };
 
 /*

@@ -44,8 +44,8 @@ static int sniffer_write(struct rn_device *dev, struct rn_pktq *out)
         rn_pkt_free(shown);
         if (n > 0)
             taken += n;
-        if (!rn_pktq_is_empty(
-                &one)) { /* as it was, or what is left of it: the device may have cut it */
+        /* As it was, or what is left of it: the device may have cut it. */
+        if (!rn_pktq_is_empty(&one)) {
             rn_pktq_splice(&one, out);
             *out = one;
             return n < 0 && taken == 0 ? n : taken;
