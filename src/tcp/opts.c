@@ -10,13 +10,17 @@
 #define MSS_FLOOR                                                                                  \
     48u /* below that a segment is all header; a peer may not make us send such (CVE-2019-11479) */
 
+/* What we ask for at most, unless TCP_MAXSEG says more: Linux sizes a sender's buffer by the segment and what it keeps beside
+ * it, rounded up to a power of two (tcp_sndbuf_expand()), so a segment that fills 64 KiB doubles it: 4 MiB for every
+ * connection over a link of MTU 65520, and with a thousand of them TCP's memory of the whole machine is full. */
+#define MSS_ASKED_MAX 61440u
+
 uint16_t rn_tcp_opts_mss_of(const struct rn_flow *flow, struct rn_addr dst, uint16_t mss_user)
 {
     uint32_t mss = rn_flow_payload_mtu(flow, dst);
 
     mss = mss > RN_TCP_HDR_BYTES ? mss - RN_TCP_HDR_BYTES : MSS_FLOOR;
-    if (mss_user != 0)
-        mss = rn_min_u32(mss, mss_user);
+    mss = rn_min_u32(mss, mss_user != 0 ? mss_user : MSS_ASKED_MAX);
     return rn_sat_u16(mss);
 }
 
