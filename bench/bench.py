@@ -155,8 +155,8 @@ def tell_estimate(chosen, sessions):
 
 
 def await_orphans():
-    """Connections whose processes ended go on for a while, in networks that ended too. Of a thousand that were busy TCP's
-    memory is full, and then windows everywhere are small: the next peer would pay for the last."""
+    """Connections whose processes ended go on for a while if none could end them, in networks that ended too. Of a thousand
+    that were busy TCP's memory is full, and then windows everywhere are small: the next peer would pay for the last."""
     deadline = time.monotonic() + ORPHANS_SECONDS
     while machine.orphans() > ORPHANS_MAX and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -181,6 +181,7 @@ def measure_session(session, tools, chosen):
                 figures = {"skipped": str(reason)}
             except Exception as failure:
                 figures = {"failed": _first_line(failure)}
+            machine.end_connections()
             yield case, figures
 
 
