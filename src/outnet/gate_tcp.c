@@ -10,6 +10,8 @@
 /* While several streams go up they take turns by so much, the payload of one frame: the host's TCP sends that at once, but of
  * more it makes a queue, which it then empties by timers (pacing) or by what acknowledgements interrupt. */
 #define PIECE_BYTES (48u << 10)
+/* What is read of outer sides before it goes on its way: of more the first would be cold in the cache when it is written. */
+#define ROUND_BYTES (256u << 10)
 /* How long a session waits when the pool has no slab for it: packets in flight come home in that time. */
 #define STARVED_NS (2 * RN_NS_PER_MS)
 /* A read that fills less than this goes into a small slab next time, so that a chat never pins 68 KiB. */
@@ -23,6 +25,8 @@ struct rn_gate_tcp {
     struct rn_tcp_forwarder *forwarder;
     struct rn_list sessions;
     const struct session *last_up; /* whose data went up last */
+    uint64_t round_turn;           /* in which .round_bytes were read */
+    uint64_t round_bytes;
     struct rn_gate_tcp_stats stats;
 };
 
@@ -36,7 +40,7 @@ struct session {
     struct rn_sock *sock;     /* inner side; owned */
     struct rn_endpoint client;
     struct rn_endpoint asked; /* the destination as the client named it */
-    struct rn_task resume;    /* a quantum was used up: go on in the next round */
+    struct rn_task resume;    /* enough was moved: go on after the others */
     struct rn_timer retry;    /* no memory: go on a little later */
     bool is_open;             /* both sides are connected */
     bool is_bulk;             /* the last outer read was large */
@@ -240,6 +244,7 @@ static enum flow_end move_down(struct session *s)
         if (got == 0)
             return rn_sock_shutdown(s->sock, RN_SHUT_WRITE) < 0 ? FLOW_BROKEN : FLOW_DONE;
         s->gate->stats.bytes_down += (uint64_t)got;
+        s->gate->round_bytes += (uint64_t)got;
         moved += (uint64_t)got;
     }
     return FLOW_QUANTUM;
@@ -271,12 +276,25 @@ static void splice(struct session *s)
 
 static void resume(struct rn_task *task)
 {
-    splice(rn_container_of(task, struct session, resume));
+    struct session *s = rn_container_of(task, struct session, resume);
+
+    s->gate->round_bytes = 0; /* what was read before is on its way */
+    splice(s);
 }
 
 static void retry(struct rn_timer *timer)
 {
     splice(rn_container_of(timer, struct session, retry));
+}
+
+/* Was so much read in this turn that it should go its way first? */
+static bool is_round_full(struct rn_gate_tcp *gate)
+{
+    if (gate->round_turn != gate->turn->n_turns) {
+        gate->round_turn = gate->turn->n_turns;
+        gate->round_bytes = 0;
+    }
+    return gate->round_bytes >= ROUND_BYTES;
 }
 
 static void on_outer(struct rn_net_conn *conn, unsigned events)
@@ -288,7 +306,11 @@ static void on_outer(struct rn_net_conn *conn, unsigned events)
             true; /* an error is told by the read that meets it, after the data before it */
     if (events & (RN_WRITABLE | RN_HANGUP | RN_ERROR))
         s->may_write = true;
-    if (s->is_open)
+    if (!s->is_open)
+        return;
+    if (s->may_read && is_round_full(s->gate))
+        rn_turn_schedule(s->gate->turn, RN_PHASE_REFILL, &s->resume);
+    else
         splice(s);
 }
 

@@ -22,6 +22,7 @@ struct native_conn {
     struct rn_task ready;
     int fd;
     unsigned events; /* collected for the next firing */
+    struct rn_native_seat seat;
     bool has_written;
     bool is_nodelay;
 };
@@ -121,7 +122,11 @@ static int64_t native_readv(struct rn_net_conn *conn, const struct rn_net_span *
     for (unsigned i = 0; i < n; i++)
         iov[i] = (struct iovec){ to[i].ptr, to[i].len };
     got = readv(self->fd, iov, (int)n); /* syscalls: readv */
-    return got >= 0 ? (int64_t)got : rn_native_err(errno);
+    if (got < 0)
+        return rn_native_err(errno);
+    rn_native_crowd_note(&self->net->crowd, &self->seat, self->fd, (size_t)got,
+                         self->net->net.turn->now_ns);
+    return got;
 }
 
 static void set_nodelay(struct native_conn *self)

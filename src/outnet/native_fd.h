@@ -1,6 +1,7 @@
 #pragma once
 /* What TCP and datagram sockets of the native net share: addresses as the kernel wants them, errors, the fd budget. */
 #include "outnet/native.h"
+#include "outnet/native_crowd.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@ struct rn_native {
     struct rn_net_native_opts opts;
     size_t n_fds;
     size_t max_fds;
+    struct rn_native_crowd crowd;
 };
 
 struct rn_native_addr {
