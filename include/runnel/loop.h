@@ -39,9 +39,11 @@ RN_PUBLIC RN_MUST_USE int rn_loop_new(struct rn_loop **ret, const struct rn_loop
  * run is told so. Returns NULL. */
 RN_PUBLIC struct rn_loop *rn_loop_free(struct rn_loop *loop);
 RN_PUBLIC struct rn_turn *rn_loop_turn(struct rn_loop *loop);
-/* Look for events @spin_ns long before sleeping: short answers then do not wait until a sleeper is woken, at the price of
- * processor time after each event. While looking does not pay, it mostly sleeps at once. 0: always sleep (the start). */
-RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t spin_ns);
+/* Looks for events @for_ns long before it sleeps, while small packets go to and fro and mostly come within that time: else
+ * each waits until a sleeper is woken, which takes longer than to handle it. It yields its core to whoever wants it
+ * meanwhile. Of transfers, and while looking does not pay, it sleeps at once. 0: it always sleeps. */
+#define RN_LOOP_BUSY_POLL_NS 50000 /* a new loop's */
+RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns);
 
 /* Runs until rn_loop_stop. Errors: host (epoll itself failed). */
 RN_PUBLIC RN_MUST_USE int rn_loop_run(struct rn_loop *loop);

@@ -4,6 +4,7 @@
 #include "cli/verbs.h"
 
 #include <runnel/err.h>
+#include <runnel/loop.h>
 #include <runnel/workers.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static const struct rn_opt options[] = {
       links },
     { "io", 0, RN_OPT_CHOICE, "epoll|uring", "how the TUN is read and written (epoll)", AT(io), 0,
       0, ios },
-    { "busy-poll", 0, RN_OPT_NUMBER, "USEC", "look this long for more before sleeping (0)",
+    { "busy-poll", 0, RN_OPT_NUMBER, "USEC", "look for more before sleeping, 0: never (50)",
       AT(busy_poll_us), 0, BUSY_POLL_MAX_US, NULL },
     { "workers", 0, RN_OPT_NUMBER, "N", "threads that share the traffic of the TUN (1)",
       AT(n_workers), 1, RN_WORKERS_MAX, NULL },
@@ -79,7 +80,11 @@ static void hint_about_proxies(const struct rn_run_opts *opts)
 
 static int run(int argc, char **argv)
 {
-    struct rn_run_opts opts = { .mtu = MTU_DEFAULT, .n_workers = 1, .link = "auto", .io = "epoll" };
+    struct rn_run_opts opts = { .mtu = MTU_DEFAULT,
+                                .busy_poll_us = RN_LOOP_BUSY_POLL_NS / RN_NS_PER_US,
+                                .n_workers = 1,
+                                .link = "auto",
+                                .io = "epoll" };
     struct rn_host_view host = { 0 };
     struct rn_opts_rest rest;
     struct rn_run_plan plan;
@@ -140,9 +145,10 @@ const struct rn_verb rn_verb_run = {
         "--io uring lets an io_uring (Linux 6.7) read the TUN into buffers that lie ready and "
         "write "
         "many packets by one system call; what the ring may do is limited to that.\n"
-        "--busy-poll trades processor time for shorter round trips: after each packet the stack "
-        "looks for the next that many microseconds before it sleeps, and stops doing so while "
-        "nothing comes in that time. 50 is a good start; it needs a core of its own.\n"
+        "--busy-poll says how many microseconds the stack looks for the next packet before it "
+        "sleeps, which makes short round trips up to twice as fast. It does so only while small "
+        "packets go to and fro and mostly come in that time, and yields its core to whoever wants "
+        "it; of a transfer, and when nothing comes, it sleeps at once. With 0 it always does.\n"
         "--workers starts that many threads, each with a stack of its own, its own queue of the "
         "TUN, and its own share of the limits (memory, descriptors, UDP sessions). A connection "
         "stays with one of them, so a single one gets no faster, and datagrams that are never "

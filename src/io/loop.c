@@ -7,13 +7,10 @@
 #include <runnel/err.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
-
-/* Looking in vain this often makes it rare. */
-#define SPIN_MISSES_MAX  8u
-#define SPIN_AGAIN_AFTER 64u
 
 static uint32_t epoll_of_interest(unsigned interest)
 {
@@ -118,29 +115,29 @@ static int wait_by_ns(struct rn_loop *loop, int64_t wait_ns)
                         wait_ns == INT64_MAX ? NULL : &ts, NULL);
 }
 
-/* Has looking found something of late? Tries again now and then. */
-static bool should_spin(const struct rn_loop *loop, int64_t wait_ns)
+/* Looks until something came or the time is over. Returns as epoll_wait. */
+static int look(struct rn_loop *loop, int64_t wait_ns)
 {
-    return loop->spin_ns > 0 && wait_ns > 0 &&
-           (loop->spin_misses < SPIN_MISSES_MAX || loop->n_wakeups % SPIN_AGAIN_AFTER == 0);
-}
+    int64_t end_ns;
+    int n = wait_by_ms(loop, 0);
 
-/* Returns as epoll_wait. */
-static int spin(struct rn_loop *loop, int64_t wait_ns)
-{
-    int64_t end_ns = rn_clock_now_ns() + rn_min_i64(wait_ns, loop->spin_ns);
-    int n;
-
+    if (n != 0)
+        return n; /* it would not have slept */
+    end_ns = rn_clock_now_ns() + rn_min_i64(wait_ns, loop->busy_poll.for_ns);
     do {
+        /* Who else wants this core may be whom we wait for. */
+        (void)sched_yield(); /* syscalls: sched_yield */
         n = wait_by_ms(loop, 0);
     } while (n == 0 && rn_clock_now_ns() < end_ns);
-    loop->spin_misses = n > 0 ? 0 : loop->spin_misses + 1;
+    /* A timer that was due so soon says nothing. */
+    if (n > 0 || wait_ns > loop->busy_poll.for_ns)
+        rn_busy_poll_learn(&loop->busy_poll, n > 0);
     return n;
 }
 
-void rn_loop_busy_poll(struct rn_loop *loop, int64_t spin_ns)
+void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns)
 {
-    loop->spin_ns = spin_ns;
+    rn_busy_poll_init(&loop->busy_poll, rn_max_i64(for_ns, 0));
 }
 
 /* Returns how many events were read; 0 when a signal came. */
@@ -164,13 +161,13 @@ static int sleep_for_events(struct rn_loop *loop, int64_t wait_ns)
 
 static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)
 {
-    if (should_spin(loop, wait_ns)) {
-        int n = spin(loop, wait_ns);
+    if (rn_busy_poll_pays(&loop->busy_poll, loop->turn.moved_bytes) && wait_ns > 0) {
+        int n = look(loop, wait_ns);
 
         if (n > 0)
             return n;
         if (wait_ns != INT64_MAX)
-            wait_ns -= rn_min_i64(wait_ns, loop->spin_ns);
+            wait_ns -= rn_min_i64(wait_ns, loop->busy_poll.for_ns);
     }
     return sleep_for_events(loop, wait_ns);
 }
@@ -307,6 +304,7 @@ int rn_loop_new(struct rn_loop **ret, const struct rn_loop_opts *opts)
     loop->alloc = *alloc;
     loop->epoll_fd = -1;
     loop->event_fd = -1;
+    rn_busy_poll_init(&loop->busy_poll, RN_LOOP_BUSY_POLL_NS);
     rn_list_init(&loop->flushes);
     rn_mpsc_init(&loop->posted);
     if (o->seed != NULL)

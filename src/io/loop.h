@@ -7,6 +7,7 @@
 #include "base/mpsc.h"
 #include "base/pool.h"
 #include "base/turn.h"
+#include "io/busy_poll.h"
 #include <runnel/loop.h>
 
 #include <stdatomic.h>
@@ -39,8 +40,7 @@ struct rn_loop {
     struct rn_list flushes;
     atomic_bool should_stop;
     bool is_epoll_pwait2_missing;
-    int64_t spin_ns;      /* 0: no busy polling */
-    unsigned spin_misses; /* in a row */
+    struct rn_busy_poll busy_poll;
     /* The batch being dispatched. A watch that goes away is struck out of it, so that no handler is called for it. */
     struct epoll_event events[RN_LOOP_EVENTS_MAX];
     int n_events;

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -220,23 +221,50 @@ static void test_loop_sleeps_until_the_deadline_and_never_fires_early(void **sta
     assert_true(wakeups <= 4);
 }
 
+/* As a packet of a chat that came or went in this turn does. */
+static void chat(struct fixture *f)
+{
+    f->loop->turn.moved_bytes += 100;
+}
+
 static void test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain(void **state)
 {
     struct fixture *f = *state;
     struct seen in = { .watch.fn = note };
+    unsigned before;
 
     rn_loop_busy_poll(f->loop, 20 * RN_NS_PER_US);
     assert_int_equal(rn_loop_watch(f->loop, &in.watch, f->pipe[0], RN_IO_READ), RN_OK);
+    before = f->loop->busy_poll.credit;
     assert_int_equal(rn_loop_step(f->loop, 30 * RN_NS_PER_US), 0);
-    assert_int_equal(f->loop->spin_misses, 1);
+    assert_int_equal(f->loop->busy_poll.credit, before); /* without packets nobody looks */
+    chat(f);
+    assert_int_equal(rn_loop_step(f->loop, 30 * RN_NS_PER_US), 0);
+    assert_int_not_equal(f->loop->busy_poll.credit, before); /* in vain */
+
+    before = f->loop->busy_poll.credit;
+    chat(f);
     assert_int_equal(write(f->pipe[1], "x", 1), 1);
     assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
-    assert_int_equal(f->loop->spin_misses, 0);
+    assert_int_equal(f->loop->busy_poll.credit, before); /* it would not have slept */
     rn_unwatch(&in.watch);
+}
 
-    for (unsigned i = 0; i < 60; i++)
-        assert_int_equal(rn_loop_step(f->loop, 1), 0);
-    assert_true(f->loop->spin_misses < 12); /* 8 and one that tried again, not 60 */
+static void test_busy_polling_finds_what_comes_soon(void **state)
+{
+    struct fixture *f = *state;
+    struct seen in = { .watch.fn = note };
+    struct itimerspec soon = { .it_value.tv_nsec = RN_NS_PER_MS };
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    rn_loop_busy_poll(f->loop, RN_NS_PER_S); /* so long that only what it finds ends it */
+    assert_int_equal(rn_loop_watch(f->loop, &in.watch, fd, RN_IO_READ), RN_OK);
+    assert_int_equal(timerfd_settime(fd, 0, &soon, NULL), 0);
+    chat(f);
+    assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
+    assert_true(f->loop->busy_poll.credit > 4); /* it looked, and it paid */
+    rn_unwatch(&in.watch);
+    close(fd);
 }
 
 static void test_a_watch_ends_by_closing_its_descriptor(void **state)
@@ -387,6 +415,7 @@ int main(void)
         TEST(test_the_same_descriptor_twice_is_refused),
         TEST(test_loop_sleeps_until_the_deadline_and_never_fires_early),
         TEST(test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain),
+        TEST(test_busy_polling_finds_what_comes_soon),
         TEST(test_a_watch_ends_by_closing_its_descriptor),
         TEST(test_what_four_threads_post_all_runs_on_the_loop),
         TEST(test_what_never_ran_is_told_when_the_loop_is_freed),
