@@ -74,6 +74,7 @@ static bool refill_one(struct rn_turn *turn)
 
 void rn_turn_end(struct rn_turn *turn)
 {
+    uint64_t enough = turn->moved_bytes + RN_TURN_REFILL_BYTES;
     bool has_asked = false;
 
     rn_assert(turn->is_open);
@@ -81,6 +82,8 @@ void rn_turn_end(struct rn_turn *turn)
         run_round(turn);
         if (has_tasks(turn, RN_PHASE_REFILL))
             continue;
+        if (has_asked && turn->moved_bytes >= enough)
+            break;
         if (refill_one(turn))
             has_asked = true;
         else if (rn_wheel_deadline_ns(&turn->wheel) > turn->now_ns)

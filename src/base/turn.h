@@ -11,7 +11,9 @@
  * Work is lists of tasks. A round runs them in order; what a round schedules runs in the same round if its
  * list is still to come, else in the next; after RN_TURN_ROUNDS_MAX rounds the rest waits for the next turn and
  * the deadline is "now". Of the last list one task runs, and only when the others are empty: what a sender writes then
- * goes all its way while it is in the cache, be there one sender or a thousand. Each turn lets one run at least.
+ * goes all its way while it is in the cache, be there one sender or a thousand. Each turn lets one run at least, and no more
+ * once the devices moved RN_TURN_REFILL_BYTES: what comes back for it, an acknowledgement above all, is to be read first,
+ * since it frees the memory that is in the cache.
  */
 #include "base/list.h"
 #include "base/pool.h"
@@ -19,7 +21,8 @@
 #include "base/wheel.h"
 #include <runnel/attr.h>
 
-#define RN_TURN_ROUNDS_MAX 32
+#define RN_TURN_ROUNDS_MAX   32
+#define RN_TURN_REFILL_BYTES (1u << 20)
 
 enum rn_phase {
     RN_PHASE_EVENT, /* fire readiness and other events: application code runs here, in the next and the last only */

@@ -6,6 +6,7 @@ struct job {
     enum rn_phase next_phase; /* scheduled by the job while it runs */
     struct job *next;         /* NULL: nothing */
     struct job *victim;       /* unscheduled by the job while it runs */
+    uint64_t moves;           /* bytes, by a device */
     unsigned n_runs;
     char name;
     char *log;
@@ -17,6 +18,7 @@ static void on_run(struct rn_task *task)
 
     assert_true(j->t->turn.is_open);
     j->n_runs++;
+    j->t->turn.moved_bytes += j->moves;
     if (j->log != NULL)
         strncat(j->log, &j->name, 1);
     if (j->next != NULL)
@@ -149,6 +151,32 @@ static void test_one_refill_runs_in_each_turn_however_busy_it_is(void **state)
 
     assert_int_equal(second.n_runs, 1);
     rn_turn_unschedule(&forever.task);
+    rn_test_turn_fini(&t);
+}
+
+static void test_refills_end_for_the_turn_when_much_was_moved(void **state)
+{
+    struct rn_test_turn t;
+    char log[16] = "";
+    struct job first = job_of(&t, '1', log);
+    struct job second = job_of(&t, '2', log);
+    struct job third = job_of(&t, '3', log);
+    (void)state;
+
+    rn_test_turn_init(&t);
+    first.moves = RN_TURN_REFILL_BYTES - 1;
+    second.moves = 1;
+    rn_turn_begin(&t.turn, 1000);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &first.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &second.task);
+    rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &third.task);
+    rn_turn_end(&t.turn);
+    assert_string_equal(log, "12");
+    assert_int_equal(rn_turn_deadline_ns(&t.turn),
+                     1000); /* at once, after what came back was read */
+    rn_turn_begin(&t.turn, 1000);
+    rn_turn_end(&t.turn);
+    assert_string_equal(log, "123");
     rn_test_turn_fini(&t);
 }
 
@@ -290,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_rounds_are_bounded_and_the_rest_is_due_now),
         cmocka_unit_test(test_refills_run_one_by_one_when_nothing_else_is_left),
         cmocka_unit_test(test_one_refill_runs_in_each_turn_however_busy_it_is),
+        cmocka_unit_test(test_refills_end_for_the_turn_when_much_was_moved),
         cmocka_unit_test(test_a_task_may_unschedule_the_next_one_of_its_phase),
         cmocka_unit_test(test_a_task_may_free_itself),
         cmocka_unit_test(test_what_a_timer_schedules_runs_in_the_same_turn),

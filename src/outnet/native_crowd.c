@@ -38,8 +38,8 @@ static bool set_lock(int fd, bool is_locked)
 {
     int lock = is_locked ? SOCK_RCVBUF_LOCK : 0;
 
-    return setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, sizeof(lock)) ==
-           0; /* syscalls: setsockopt */
+    /* syscalls: setsockopt */
+    return setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, sizeof(lock)) == 0;
 }
 
 static int size_of(int fd)
@@ -47,8 +47,8 @@ static int size_of(int fd)
     int bytes = 0;
     socklen_t len = sizeof(bytes);
 
-    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0 ? bytes
-                                                                    : 0; /* syscalls: getsockopt */
+    /* syscalls: getsockopt */
+    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0 ? bytes : 0;
 }
 
 /* One that is larger already is not made smaller: what was offered to the sender must find room. */
