@@ -52,6 +52,20 @@ static struct rn_test_outer_conn *open_one(struct rig *r)
     return c;
 }
 
+/* Another client's, the @which'th. */
+static struct rn_test_outer_conn *open_another(struct rig *r, unsigned which, struct rn_sock **ret)
+{
+    struct rn_endpoint to = { .addr = r->n.b.v4, .port = 80 };
+    struct rn_test_outer_conn *c;
+
+    assert_int_equal(rn_tcp_new(ret, r->n.a.stack), 0);
+    assert_int_equal(rn_sock_connect(*ret, &to), RN_E_CONNECT_STARTED);
+    rn_test_net_run(&r->n, RN_NS_PER_MS);
+    c = rn_test_outer_connect(&r->outer, which);
+    rn_test_net_run(&r->n, RN_NS_PER_MS);
+    return c;
+}
+
 static void test_a_connection_is_answered_only_when_the_dial_is(void **state)
 {
     struct rig r;
@@ -146,19 +160,13 @@ static void test_busy_streams_take_turns_by_pieces(void **state)
 {
     struct rn_test_outer_conn *a;
     struct rn_test_outer_conn *b;
-    struct rn_endpoint to = { .port = 80 };
     struct rn_sock *other;
     struct rig r;
     (void)state;
 
     init(&r);
     a = open_one(&r);
-    to.addr = r.n.b.v4;
-    assert_int_equal(rn_tcp_new(&other, r.n.a.stack), 0);
-    assert_int_equal(rn_sock_connect(other, &to), RN_E_CONNECT_STARTED);
-    rn_test_net_run(&r.n, RN_NS_PER_MS);
-    b = rn_test_outer_connect(&r.outer, 1);
-    rn_test_net_run(&r.n, RN_NS_PER_MS);
+    b = open_another(&r, 1, &other);
     a->out_room = 0;
     b->out_room = 0;
     fill(&r, r.client, 60000);
@@ -176,6 +184,35 @@ static void test_busy_streams_take_turns_by_pieces(void **state)
     assert_true(b->first_write < a->last_write);
     assert_true(a->last_write < b->last_write);
     rn_sock_abort(other);
+    fini(&r);
+}
+
+static void test_what_was_read_goes_on_its_way_before_much_more_is_read(void **state)
+{
+    static const uint8_t bytes[60000];
+    struct rn_test_outer_conn *conns[8];
+    struct rn_sock *clients[8];
+    uint64_t before;
+    struct rig r;
+    (void)state;
+
+    init(&r);
+    conns[0] = open_one(&r);
+    clients[0] = r.client;
+    for (unsigned i = 1; i < RN_ARRAY_LEN(conns); i++)
+        conns[i] = open_another(&r, i, &clients[i]);
+    before = r.n.t.turn.moved_bytes;
+    for (unsigned i = 0; i < RN_ARRAY_LEN(conns); i++)
+        rn_test_outer_give(conns[i], bytes, sizeof(bytes)); /* all are told of in one turn */
+    rn_test_net_run(&r.n, 0);
+
+    /* Five come to 256 KiB; the others waited until the first packets of those were with the device. */
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(conns[i]->moved_at_read, before);
+    for (unsigned i = 5; i < RN_ARRAY_LEN(conns); i++)
+        assert_true(conns[i]->moved_at_read > before + 50000);
+    for (unsigned i = 1; i < RN_ARRAY_LEN(conns); i++)
+        rn_sock_abort(clients[i]);
     fini(&r);
 }
 
@@ -296,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_gives_up_cancels_the_dial),
         cmocka_unit_test(test_bytes_and_ends_pass_both_ways),
         cmocka_unit_test(test_busy_streams_take_turns_by_pieces),
+        cmocka_unit_test(test_what_was_read_goes_on_its_way_before_much_more_is_read),
         cmocka_unit_test(test_a_reset_of_either_side_is_a_reset_of_the_other),
         cmocka_unit_test(test_an_outer_side_that_takes_nothing_stops_the_client),
         cmocka_unit_test(test_a_gate_that_goes_closes_what_has_said_all_and_resets_the_rest),

@@ -29,7 +29,8 @@ struct rn_test_outer_conn {
     size_t n_out;
     size_t out_room;                  /* how much more it takes before WOULD_BLOCK */
     unsigned first_write, last_write; /* which of all the net's that took something; from 1 */
-    bool in_ends;                     /* the end of the stream follows what is in */
+    uint64_t moved_at_read; /* what devices had moved when it was last read with success */
+    bool in_ends;           /* the end of the stream follows what is in */
     bool was_shut, was_closed, was_aborted;
     int read_err; /* after what is in */
 };
@@ -81,8 +82,10 @@ static inline int64_t rn_test_outer_readv(struct rn_net_conn *conn, const struct
         c->n_in -= part;
         got += part;
     }
-    if (got != 0)
+    if (got != 0) {
+        c->moved_at_read = c->outer->net.turn->moved_bytes;
         return (int64_t)got;
+    }
     if (c->read_err < 0)
         return c->read_err;
     return c->in_ends ? 0 : RN_E_WOULD_BLOCK;
