@@ -181,7 +181,7 @@ def measure_session(session, tools, chosen):
                 figures = {"skipped": str(reason)}
             except Exception as failure:
                 figures = {"failed": _first_line(failure)}
-            machine.end_connections()
+            networks.end_connections()
             yield case, figures
 
 

@@ -1,9 +1,7 @@
 """What the machine and its processes say of themselves: how busy, whose processor time, how much memory."""
-import contextlib
 import os
 import pathlib
 import resource
-import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,19 +31,6 @@ def memory_kib(pids):
             continue
         total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
     return total
-
-
-def end_connections():
-    """Ends every TCP connection of the networks in which our processes live; CONFIG_INET_DIAG_DESTROY is needed for it.
-    Those whose processes ended would go on for seconds with what they had on the way, at the next measurement's cost."""
-    assert os.getpid() == 1, "only in a pid namespace of our own every process is ours"
-    networks = {}
-    for entry in pathlib.Path("/proc").glob("[0-9]*/ns/net"):
-        with contextlib.suppress(OSError):  # it has just ended
-            networks.setdefault(os.readlink(entry), entry)
-    for entry in networks.values():
-        subprocess.run(["nsenter", f"--net={entry}", "ss", "-K", "-t", "state", "connected"], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def orphans():
