@@ -15,6 +15,8 @@
 #define SNDBUF_LOCAL_BYTES     (512u * 1024u)
 #define SNDBUF_LOCAL_ALL_BYTES (8u * 1024u * 1024u)
 #define SNDBUF_LOCAL_MIN_BYTES (64u * 1024u)
+/* A path so short is one: two buffers of SNDBUF_LOCAL_BYTES carry 33 Gbit/s over it. */
+#define LOCAL_RTT_US 250u
 /* Bytes of a super-segment: an IPv4 packet of 65535 with the largest headers. */
 #define SUPER_MAX_BYTES (65535u - 60u - RN_TCP_HDR_MAX_BYTES)
 
@@ -618,6 +620,12 @@ static uint32_t window_on_path(const struct rn_tcp *conn)
     return rn_sat_u32(window * rn_min_u32(conn->rtt.min_us, rtt) / rtt);
 }
 
+/* Do others share this short path? Then whoever seems to fill more of it than SNDBUF_LOCAL_BYTES only makes them wait. */
+static bool is_local_and_shared(const struct rn_tcp *conn)
+{
+    return conn->rtt.min_us < LOCAL_RTT_US && rn_tcp_stack_of(conn)->n_flights > 1;
+}
+
 static uint32_t local_share(const struct rn_tcp *conn)
 {
     uint32_t n = rn_max_u32(rn_tcp_stack_of(conn)->n_flights, 1);
@@ -635,8 +643,11 @@ void rn_tcp_snd_tune(struct rn_tcp *conn)
 {
     uint32_t path = window_on_path(conn) * 2;
     uint32_t share = local_share(conn);
-    uint32_t want = rn_max_u32(path, rn_min_u32(2 * conn->cc.cwnd, share));
+    uint32_t want;
 
+    if (is_local_and_shared(conn))
+        path = rn_min_u32(path, SNDBUF_LOCAL_BYTES);
+    want = rn_max_u32(path, rn_min_u32(2 * conn->cc.cwnd, share));
     if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0)
         return;
     if (want > conn->snd.buf_max && rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)

@@ -410,6 +410,16 @@ static void test_send_buffer_of_a_short_path_is_given_back_when_others_come(void
     rn_tcp_snd_tune(conn);
     assert_int_equal(conn->snd.buf_max, 4u << 20);
 
+    /* Two who fill it alike, as far as each can tell: neither shall keep the other waiting. */
+    rn_tcp_stack_of(conn)->n_flights = 2;
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 512 * 1024);
+    conn->rtt.min_us = conn->rtt.srtt_us = 300; /* over a longer one that would cost throughput */
+    rn_tcp_snd_tune(conn);
+    assert_int_equal(conn->snd.buf_max, 4u << 20);
+    rn_tcp_stack_of(conn)->n_flights = 1;
+    conn->rtt.min_us = 100;
+
     conn->rtt.srtt_us = 100 * conn->rtt.min_us;
     conn->snd.queued = 3u << 20;
     rn_tcp_snd_tune(conn);
