@@ -156,6 +156,13 @@ def the_network_lives_until_its_last_process_ends():
     assert process.wait(5) == 0
 
 
+def has_ended(pid):
+    try:
+        return ") Z" in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def everything_ends_when_killed(mark, victim, user):
     # a daemon, a child that left the session, one in a loop of forks: all must go
     command = f"setsid sleep {mark} & (setsid sh -c 'sleep {mark} & wait' &) ; while :; do sleep 0.01; done"
@@ -166,8 +173,7 @@ def everything_ends_when_killed(mark, victim, user):
     os.kill(process.pid if victim == "supervisor" else int(words["keeper"]), signal.SIGKILL)
 
     rig.wait_until(lambda: not sleepers(mark), "all that was inside is gone")
-    rig.wait_until(lambda: not pathlib.Path(f"/proc/{words['started']}/stat").exists()
-                   or ") Z" in pathlib.Path(f"/proc/{words['started']}/stat").read_text(), "the command is gone")
+    rig.wait_until(lambda: has_ended(words["started"]), "the command is gone")
     rig.wait_until(lambda: process.poll() is not None, "the supervisor ended")
     return process
 

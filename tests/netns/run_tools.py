@@ -5,6 +5,7 @@
     (10.210.71.2, fd72:...::2) -- runnel -- h0 198.51.100.1/24 -- veth -- s0 198.51.100.2/24   nginx :80, DNS :53,
                                             2001:db8:1::1/64                 2001:db8:1::2/64  iperf3 :5201
 """
+import contextlib
 import json
 import os
 import re
@@ -190,11 +191,11 @@ def memory_stays_flat_under_iperf3(way):
     worker = behind.worker_of(process)
     sizes = []
     while process.poll() is None:
-        sizes.append(behind.rss_kib(worker))
-        try:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may end between the two looks
+            sizes.append(behind.rss_kib(worker))
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            pass
+    assert process.returncode == 0, process.stderr.read()
 
     # The pool grows by chunks to the most that the buffers ever held at once, 39 MiB here within some 20 s; a packet lost
     # now and then would be hundreds of MiB of the gigabytes that pass.
