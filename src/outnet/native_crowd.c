@@ -13,22 +13,26 @@
 /* What is asked for: the kernel doubles it, for what it keeps beside the data (socket(7)). */
 #define FIXED_BYTES (1 << 20)
 
-static void count(struct rn_native_crowd *crowd, struct rn_native_seat *seat, int64_t second)
+static void advance(struct rn_native_crowd *crowd, int64_t second)
 {
     if (second != crowd->second) {
         crowd->n_before = second == crowd->second + 1 ? crowd->n_now : 0;
         crowd->n_now = 0;
         crowd->second = second;
     }
-    if (seat->second != second) {
-        seat->second = second;
+}
+
+static void count(struct rn_native_crowd *crowd, struct rn_native_seat *seat)
+{
+    if (seat->second != crowd->second) {
+        seat->second = crowd->second;
         crowd->n_now++;
     }
 }
 
 static bool is_crowd(const struct rn_native_crowd *crowd, const struct rn_native_seat *seat)
 {
-    unsigned n = crowd->n_now > crowd->n_before ? crowd->n_now : crowd->n_before;
+    unsigned n = rn_max_u32(crowd->n_now, crowd->n_before);
 
     return n >= (seat->is_fixed ? CROWD_MIN / 2 : CROWD_MIN);
 }
@@ -71,9 +75,12 @@ void rn_native_crowd_note(struct rn_native_crowd *crowd, struct rn_native_seat *
 {
     bool is_many;
 
-    if (bytes < BUSY_BYTES)
+    /* Small reads make nobody busy, but whose buffer is fixed hears by them, too, that the crowd has gone. */
+    if (bytes < BUSY_BYTES && !seat->is_fixed)
         return;
-    count(crowd, seat, now_ns / RN_NS_PER_S);
+    advance(crowd, now_ns / RN_NS_PER_S);
+    if (bytes >= BUSY_BYTES)
+        count(crowd, seat);
     is_many = is_crowd(crowd, seat);
     if (is_many == seat->is_fixed || crowd->is_refused)
         return;

@@ -120,6 +120,8 @@ static void test_the_buffers_of_a_crowd_are_fixed_until_it_goes(void **state)
     assert_int_equal(n_fixed(), N_SOCKS); /* a hundred were busy a second ago */
     read_all(10, BIG_READ, 5 * SECOND);
     assert_int_equal(n_fixed(), N_SOCKS - 10);
+    read_all(20, 1000, 5 * SECOND); /* small reads will do */
+    assert_int_equal(n_fixed(), N_SOCKS - 20);
 }
 
 static void test_a_larger_buffer_is_not_made_smaller(void **state)
