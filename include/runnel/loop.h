@@ -39,10 +39,11 @@ RN_PUBLIC RN_MUST_USE int rn_loop_new(struct rn_loop **ret, const struct rn_loop
  * run is told so. Returns NULL. */
 RN_PUBLIC struct rn_loop *rn_loop_free(struct rn_loop *loop);
 RN_PUBLIC struct rn_turn *rn_loop_turn(struct rn_loop *loop);
+/* How long a new loop looks before it sleeps, as of rn_loop_busy_poll. */
+#define RN_LOOP_BUSY_POLL_NS 50000
 /* Looks for events @for_ns long before it sleeps, while small packets go to and fro and mostly come within that time: else
  * each waits until a sleeper is woken, which takes longer than to handle it. It yields its core to whoever wants it
  * meanwhile. Of transfers, and while looking does not pay, it sleeps at once. 0: it always sleeps. */
-#define RN_LOOP_BUSY_POLL_NS 50000 /* a new loop's */
 RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns);
 
 /* Runs until rn_loop_stop. Errors: host (epoll itself failed). */

@@ -89,7 +89,7 @@ enum rn_sock_opt {
     RN_TCP_NODELAY = 100,   /* bool */
     RN_TCP_CORK,            /* bool */
     RN_TCP_QUICKACK,        /* bool */
-    RN_TCP_MAXSEG,          /* bytes, 88..65495 */
+    RN_TCP_MAXSEG,          /* bytes, 88..65495; unset: by the path, 61440 at most */
     RN_TCP_KEEPIDLE_NS,     /* default 2 h */
     RN_TCP_KEEPINTVL_NS,    /* default 75 s */
     RN_TCP_KEEPCNT,         /* default 9 */

@@ -172,8 +172,8 @@ static void test_refills_end_for_the_turn_when_much_was_moved(void **state)
     rn_turn_schedule(&t.turn, RN_PHASE_REFILL, &third.task);
     rn_turn_end(&t.turn);
     assert_string_equal(log, "12");
-    assert_int_equal(rn_turn_deadline_ns(&t.turn),
-                     1000); /* at once, after what came back was read */
+    /* At once, after what came back was read. */
+    assert_int_equal(rn_turn_deadline_ns(&t.turn), 1000);
     rn_turn_begin(&t.turn, 1000);
     rn_turn_end(&t.turn);
     assert_string_equal(log, "123");

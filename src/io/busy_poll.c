@@ -4,10 +4,10 @@
 #define LIGHT_BYTES 4096u
 #define TURN_MAX    (1u << 20)
 /* Four of five must find something, or it is time to sleep at once; then every so often one tries again. */
-#define CREDIT_START  4u
-#define CREDIT_MAX    32u
-#define CREDIT_OF_ONE 4u
-#define AGAIN_AFTER   64u
+#define CREDIT_START   4u
+#define CREDIT_MAX     32u
+#define CREDIT_OF_MISS 4u
+#define AGAIN_AFTER    64u
 
 void rn_busy_poll_init(struct rn_busy_poll *bp, int64_t for_ns)
 {
@@ -34,5 +34,5 @@ void rn_busy_poll_learn(struct rn_busy_poll *bp, bool has_found)
     if (has_found)
         bp->credit = rn_min_u32(bp->credit + 1, CREDIT_MAX);
     else
-        bp->credit -= rn_min_u32(bp->credit, CREDIT_OF_ONE);
+        bp->credit -= rn_min_u32(bp->credit, CREDIT_OF_MISS);
 }

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * When a loop looks on for a while before it sleeps. To wake a sleeper takes tens of microseconds, in a virtual machine most
- * of all, so an exchange of small packets goes up to three times as fast by looking, and for no more processor time, since
- * sleeping and waking cost it too. It is worth it only while the next packet does come soon, and where little is moved: of
+ * of all, so an exchange of small packets goes up to three times as fast by looking, and for about the same processor time,
+ * since sleeping and waking cost it too. It is worth it only while the next packet does come soon, and where little is moved: of
  * much, the time goes elsewhere, and looking would take it from those who make the packets.
  */
 #include "base/bytes.h"
