@@ -45,6 +45,14 @@ RN_PUBLIC struct rn_turn *rn_loop_turn(struct rn_loop *loop);
  * each waits until a sleeper is woken, which takes longer than to handle it. It yields its core to whoever wants it
  * meanwhile. Of transfers, and while looking does not pay, it sleeps at once. 0: it always sleeps. */
 RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns);
+/* How long a new loop lets the packets of a transfer gather, as of rn_loop_coalesce. */
+#define RN_LOOP_COALESCE_NS     20000
+#define RN_LOOP_COALESCE_MAX_NS 1000000
+/* While devices bring a transfer (32 KiB and more a turn), and mostly more of it in that time, takes it every @for_ns instead
+ * of being woken for each packet, which costs the sender most; as a network card does by ethtool's rx-usecs. To it the kernel
+ * adds the thread's timer slack, 50 us if nobody changed it (PR_SET_TIMERSLACK). No timer of the turn is late by it: it does
+ * not begin shortly before one. 0: woken by each; RN_LOOP_COALESCE_MAX_NS at most. */
+RN_PUBLIC void rn_loop_coalesce(struct rn_loop *loop, int64_t for_ns);
 
 /* Runs until rn_loop_stop. Errors: host (epoll itself failed). */
 RN_PUBLIC RN_MUST_USE int rn_loop_run(struct rn_loop *loop);

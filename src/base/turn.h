@@ -49,7 +49,8 @@ struct rn_turn {
     struct rn_pool *pool; /* borrows */
     struct rn_rand rand;  /* for jitter and ids that need not be secret; secrets are per stack */
     uint64_t n_turns;
-    uint64_t moved_bytes; /* by the devices of its stacks, both ways */
+    uint64_t moved_bytes;    /* by the devices of its stacks, both ways */
+    uint64_t received_bytes; /* of these */
     /* Optional: work was scheduled outside a turn; the loop wakes up. */
     void (*on_pending)(void *arg);
     void *on_pending_arg;

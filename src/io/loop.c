@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How much later than asked a nap may end: a thread's timer slack if nobody changed it, and the way back to a processor. */
+#define NAP_LATE_NS (80 * RN_NS_PER_US)
+
 static uint32_t epoll_of_interest(unsigned interest)
 {
     uint32_t events = EPOLLRDHUP;
@@ -115,29 +118,44 @@ static int wait_by_ns(struct rn_loop *loop, int64_t wait_ns)
                         wait_ns == INT64_MAX ? NULL : &ts, NULL);
 }
 
-/* Looks until something came or the time is over. Returns as epoll_wait. */
+/* Looks until something came or the time is over. Returns as epoll_wait, and so does nap(). */
 static int look(struct rn_loop *loop, int64_t wait_ns)
 {
-    int64_t end_ns;
-    int n = wait_by_ms(loop, 0);
+    struct rn_idle_way *way = &loop->idle.look;
+    int64_t end_ns = rn_clock_now_ns() + rn_min_i64(wait_ns, way->for_ns);
+    int n;
 
-    if (n != 0)
-        return n; /* it would not have slept */
-    end_ns = rn_clock_now_ns() + rn_min_i64(wait_ns, loop->busy_poll.for_ns);
     do {
         /* Who else wants this core may be whom we wait for. */
         (void)sched_yield(); /* syscalls: sched_yield */
         n = wait_by_ms(loop, 0);
     } while (n == 0 && rn_clock_now_ns() < end_ns);
     /* A timer that was due so soon says nothing. */
-    if (n > 0 || wait_ns > loop->busy_poll.for_ns)
-        rn_busy_poll_learn(&loop->busy_poll, n > 0);
+    if (n > 0 || wait_ns > way->for_ns)
+        rn_idle_learn(way, n > 0);
+    return n;
+}
+
+static int nap(struct rn_loop *loop)
+{
+    struct rn_idle_way *way = &loop->idle.nap;
+    struct timespec ts = { .tv_nsec = way->for_ns };
+    int n;
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* syscalls: clock_nanosleep */
+    n = wait_by_ms(loop, 0);
+    rn_idle_learn(way, n > 0);
     return n;
 }
 
 void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns)
 {
-    rn_busy_poll_init(&loop->busy_poll, rn_max_i64(for_ns, 0));
+    rn_idle_set(&loop->idle.look, rn_max_i64(for_ns, 0));
+}
+
+void rn_loop_coalesce(struct rn_loop *loop, int64_t for_ns)
+{
+    rn_idle_set(&loop->idle.nap, rn_min_i64(rn_max_i64(for_ns, 0), RN_LOOP_COALESCE_MAX_NS));
 }
 
 /* Returns how many events were read; 0 when a signal came. */
@@ -161,14 +179,24 @@ static int sleep_for_events(struct rn_loop *loop, int64_t wait_ns)
 
 static int wait_for_events(struct rn_loop *loop, int64_t wait_ns)
 {
-    if (rn_busy_poll_pays(&loop->busy_poll, loop->turn.moved_bytes) && wait_ns > 0) {
-        int n = look(loop, wait_ns);
+    struct rn_turn *turn = &loop->turn;
+    enum rn_idle_how how = rn_idle_choose(&loop->idle, turn->moved_bytes, turn->received_bytes);
+    int64_t since_ns;
+    int n;
 
-        if (n > 0)
-            return n;
-        if (wait_ns != INT64_MAX)
-            wait_ns -= rn_min_i64(wait_ns, loop->busy_poll.for_ns);
-    }
+    if (how == RN_IDLE_NAP && wait_ns < loop->idle.nap.for_ns + NAP_LATE_NS)
+        how = RN_IDLE_SLEEP;
+    if (how == RN_IDLE_SLEEP || wait_ns == 0)
+        return sleep_for_events(loop, wait_ns);
+    n = wait_by_ms(loop, 0);
+    if (n > 0)
+        return n; /* it would not have slept */
+    since_ns = rn_clock_now_ns();
+    n = how == RN_IDLE_LOOK ? look(loop, wait_ns) : nap(loop);
+    if (n > 0)
+        return n;
+    if (wait_ns != INT64_MAX)
+        wait_ns = rn_max_i64(wait_ns - (rn_clock_now_ns() - since_ns), 0);
     return sleep_for_events(loop, wait_ns);
 }
 
@@ -304,7 +332,8 @@ int rn_loop_new(struct rn_loop **ret, const struct rn_loop_opts *opts)
     loop->alloc = *alloc;
     loop->epoll_fd = -1;
     loop->event_fd = -1;
-    rn_busy_poll_init(&loop->busy_poll, RN_LOOP_BUSY_POLL_NS);
+    rn_loop_busy_poll(loop, RN_LOOP_BUSY_POLL_NS);
+    rn_loop_coalesce(loop, RN_LOOP_COALESCE_NS);
     rn_list_init(&loop->flushes);
     rn_mpsc_init(&loop->posted);
     if (o->seed != NULL)

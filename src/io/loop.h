@@ -7,7 +7,7 @@
 #include "base/mpsc.h"
 #include "base/pool.h"
 #include "base/turn.h"
-#include "io/busy_poll.h"
+#include "io/idle.h"
 #include <runnel/loop.h>
 
 #include <stdatomic.h>
@@ -40,7 +40,7 @@ struct rn_loop {
     struct rn_list flushes;
     atomic_bool should_stop;
     bool is_epoll_pwait2_missing;
-    struct rn_busy_poll busy_poll;
+    struct rn_idle idle;
     /* The batch being dispatched. A watch that goes away is struck out of it, so that no handler is called for it. */
     struct epoll_event events[RN_LOOP_EVENTS_MAX];
     int n_events;

@@ -235,18 +235,18 @@ static void test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain(v
 
     rn_loop_busy_poll(f->loop, 20 * RN_NS_PER_US);
     assert_int_equal(rn_loop_watch(f->loop, &in.watch, f->pipe[0], RN_IO_READ), RN_OK);
-    before = f->loop->busy_poll.credit;
+    before = f->loop->idle.look.credit;
     assert_int_equal(rn_loop_step(f->loop, 30 * RN_NS_PER_US), 0);
-    assert_int_equal(f->loop->busy_poll.credit, before); /* without packets nobody looks */
+    assert_int_equal(f->loop->idle.look.credit, before); /* without packets nobody looks */
     chat(f);
     assert_int_equal(rn_loop_step(f->loop, 30 * RN_NS_PER_US), 0);
-    assert_int_not_equal(f->loop->busy_poll.credit, before); /* in vain */
+    assert_int_not_equal(f->loop->idle.look.credit, before); /* in vain */
 
-    before = f->loop->busy_poll.credit;
+    before = f->loop->idle.look.credit;
     chat(f);
     assert_int_equal(write(f->pipe[1], "x", 1), 1);
     assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
-    assert_int_equal(f->loop->busy_poll.credit, before); /* it would not have slept */
+    assert_int_equal(f->loop->idle.look.credit, before); /* it would not have slept */
     rn_unwatch(&in.watch);
 }
 
@@ -262,9 +262,59 @@ static void test_busy_polling_finds_what_comes_soon(void **state)
     assert_int_equal(timerfd_settime(fd, 0, &soon, NULL), 0);
     chat(f);
     assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
-    assert_true(f->loop->busy_poll.credit > 4); /* it looked, and it paid */
+    assert_true(f->loop->idle.look.credit > 4); /* it looked, and it paid */
     rn_unwatch(&in.watch);
     close(fd);
+}
+
+/* As a packet of a transfer that came in this turn does. */
+static void bring_much(struct fixture *f)
+{
+    f->loop->turn.moved_bytes += 1 << 20;
+    f->loop->turn.received_bytes += 1 << 20;
+}
+
+static void test_a_transfer_is_taken_after_a_nap(void **state)
+{
+    struct fixture *f = *state;
+    struct seen in = { .watch.fn = note };
+    struct itimerspec soon = { .it_value.tv_nsec = RN_NS_PER_US };
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    int64_t before_ns = 0;
+
+    rn_loop_coalesce(f->loop, RN_NS_PER_S); /* the most there is */
+    assert_int_equal(rn_loop_watch(f->loop, &in.watch, fd, RN_IO_READ), RN_OK);
+    assert_int_equal(timerfd_settime(fd, 0, &soon, NULL), 0);
+    assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1), 1);
+    bring_much(f);
+    assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1); /* what is there is taken at once */
+    assert_int_equal(f->loop->idle.nap.credit, 4);
+
+    soon.it_value.tv_nsec = RN_NS_PER_MS / 2;
+    /* Again where the machine was so slow that it came before the nap began. */
+    for (unsigned i = 0; i < 100 && f->loop->idle.nap.credit == 4; i++) {
+        before_ns = rn_clock_now_ns();
+        assert_int_equal(timerfd_settime(fd, 0, &soon, NULL), 0);
+        bring_much(f);
+        assert_int_equal(rn_loop_step(f->loop, INT64_MAX), 1);
+    }
+    assert_true(rn_clock_now_ns() - before_ns >= RN_LOOP_COALESCE_MAX_NS);
+    assert_int_equal(f->loop->idle.nap.credit, 5); /* it paid */
+    rn_unwatch(&in.watch);
+    close(fd);
+}
+
+static void test_a_nap_in_vain_or_before_a_timer(void **state)
+{
+    struct fixture *f = *state;
+
+    rn_loop_coalesce(f->loop, RN_NS_PER_MS);
+    bring_much(f);
+    assert_int_equal(rn_loop_step(f->loop, RN_NS_PER_MS), 0);
+    assert_int_equal(f->loop->idle.nap.credit, 4); /* too short a wait for one */
+    bring_much(f);
+    assert_int_equal(rn_loop_step(f->loop, 2 * RN_NS_PER_MS), 0);
+    assert_int_equal(f->loop->idle.nap.credit, 0); /* in vain */
 }
 
 static void test_a_watch_ends_by_closing_its_descriptor(void **state)
@@ -416,6 +466,8 @@ int main(void)
         TEST(test_loop_sleeps_until_the_deadline_and_never_fires_early),
         TEST(test_busy_polling_looks_before_it_sleeps_and_gives_up_when_in_vain),
         TEST(test_busy_polling_finds_what_comes_soon),
+        TEST(test_a_transfer_is_taken_after_a_nap),
+        TEST(test_a_nap_in_vain_or_before_a_timer),
         TEST(test_a_watch_ends_by_closing_its_descriptor),
         TEST(test_what_four_threads_post_all_runs_on_the_loop),
         TEST(test_what_never_ran_is_told_when_the_loop_is_freed),

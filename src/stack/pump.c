@@ -14,7 +14,13 @@ static void schedule(struct rn_pump *pump)
     rn_turn_schedule(pump->nic->stack->turn, RN_PHASE_DELIVER, &pump->task);
 }
 
-static void count_moved(const struct rn_pump *pump, uint64_t bytes)
+static void count_received(const struct rn_pump *pump, uint64_t bytes)
+{
+    pump->nic->stack->turn->received_bytes += bytes;
+    pump->nic->stack->turn->moved_bytes += bytes;
+}
+
+static void count_sent(const struct rn_pump *pump, uint64_t bytes)
 {
     pump->nic->stack->turn->moved_bytes += bytes;
 }
@@ -87,7 +93,7 @@ int rn_pump_read(struct rn_pump *pump)
             return n < 0 ? n : RN_E_WOULD_BLOCK;
         n_pkts += (unsigned)n;
         n_bytes += in.n_bytes;
-        count_moved(pump, in.n_bytes);
+        count_received(pump, in.n_bytes);
         /* Else it gives what its far end made, large already. Of UDP a reader wants each datagram by itself. */
         if ((pump->device->caps & RN_DEV_RX_CSUM) == 0)
             rn_gro_merge(&in, pump->device->link_type, RN_GRO_TCP);
@@ -157,7 +163,7 @@ void rn_pump_write(struct rn_pump *pump)
         if (rn_pktq_is_empty(&pump->held))
             return;
         n_bytes += pump->held.n_bytes;
-        count_moved(pump, pump->held.n_bytes);
+        count_sent(pump, pump->held.n_bytes);
         n = pump->device->ops->write_batch(pump->device, &pump->held);
         if (n < 0) {
             rn_pktq_drop_all(&pump->held, RN_DROP_CLOSED);
