@@ -17,6 +17,7 @@ GIB = 1 << 30
 BIG_MTU, WIRE_MTU = 65520, 1500
 ECHO_BYTES, BULK_BYTES = 64, 1400
 SETTLE_SECONDS = 1.0
+WARM_UP_CONNECTIONS = 100
 KEEPALIVE_SECONDS = 5
 OPENED_PER_SECOND = 10000  # idle connections; for the estimate
 MANY_STREAMS = 100
@@ -159,28 +160,34 @@ class Idle(Case):
         self.needs_descriptors = connections + 100
 
     def estimate(self, seconds):
-        return self.connections / OPENED_PER_SECOND + SETTLE_SECONDS + (KEEPALIVE_SECONDS if self.has_keepalive else 0)
+        return self.connections / OPENED_PER_SECOND + 2 * SETTLE_SECONDS + (KEEPALIVE_SECONDS if self.has_keepalive else 0)
 
     def run(self, bench, tools, seconds):
-        options = ["--streams", self.connections, *(["--keepalive"] if self.has_keepalive else [])]
-        if bench.sources:
-            options += ["--sources", ",".join(bench.sources)]
+        # What the first connections cost once, buffers for packets above all, is no part of what each costs.
+        self._hold(bench, tools, WARM_UP_CONNECTIONS, lambda: None)
         before = bench.memory_kib()
-        load = Load(bench.inside([tools.load_client, "idle", bench.address, *options]))
-        try:
-            load.line(networks.PATIENCE_SECONDS)
-            said = json.loads(load.line(60 + networks.PATIENCE_SECONDS))
-            time.sleep(SETTLE_SECONDS)
-            after = bench.memory_kib()
-            percent = self._cpu_percent(bench) if self.has_keepalive else None
-        finally:
-            load.end()
+        said, (after, percent) = self._hold(bench, tools, self.connections, lambda: (
+            bench.memory_kib(), self._cpu_percent(bench) if self.has_keepalive else None))
         opened = said["opened"]
         # Who could not open them all has no figure that could be compared.
         is_whole = opened >= 0.99 * self.connections
         per_connection = (after - before) * 1024 / opened if opened else None
         return {"opened": opened, "open_seconds": said["seconds"], "cpu_percent": percent if is_whole else None,
                 "bytes_per_connection": per_connection if is_whole else None, "rss_kib": after}
+
+    def _hold(self, bench, tools, connections, look):
+        """What the client said, and what @look() saw while it held @connections."""
+        options = ["--streams", connections, *(["--keepalive"] if self.has_keepalive else [])]
+        if bench.sources:
+            options += ["--sources", ",".join(bench.sources)]
+        load = Load(bench.inside([tools.load_client, "idle", bench.address, *options]))
+        try:
+            load.line(networks.PATIENCE_SECONDS)
+            said = json.loads(load.line(60 + networks.PATIENCE_SECONDS))
+            time.sleep(SETTLE_SECONDS)
+            return said, look()
+        finally:
+            load.end()
 
     @staticmethod
     def _cpu_percent(bench):

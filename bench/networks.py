@@ -104,17 +104,21 @@ class Load:
 
     def __init__(self, command):
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE)
+        self._unread = b""
 
     def line(self, seconds):
         deadline = time.monotonic() + seconds
-        if not select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
-            self.end()
-            raise Stalled(f"nothing for {seconds} s")
-        text = self.process.stdout.readline()
-        if not text:
-            raise Stalled(self.process.stderr.read().strip() or "the load ended")
-        return text
+        while b"\n" not in self._unread:  # who is quick says both lines at once
+            if not select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+                self.end()
+                raise Stalled(f"nothing for {seconds} s")
+            got = os.read(self.process.stdout.fileno(), 65536)
+            if not got:
+                raise Stalled(self.process.stderr.read().decode(errors="replace").strip() or "the load ended")
+            self._unread += got
+        text, _, self._unread = self._unread.partition(b"\n")
+        return text.decode()
 
     def end(self):
         self.process.stdin.close()

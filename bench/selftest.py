@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The arithmetic of the rig, on figures made up for it: ratios, quartiles, verdicts, the record's schema, the picture.
+"""The arithmetic of the rig, on figures made up for it: ratios, quartiles, verdicts, the record's schema, the picture; and how it
+hears a load.
 
 usage: selftest.py            prints TAP; measures nothing
 """
@@ -13,6 +14,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "netns"))
 
 import chart  # noqa: E402
 import measures  # noqa: E402
+import networks  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import verdicts  # noqa: E402
@@ -236,6 +238,25 @@ def the_picture_is_well_formed_and_names_every_peer():
     assert all(f">{peer}<" in text for peer in ("runnel", "pasta", "slirp4netns", "kernel")), text
 
 
+def said_by(script):
+    load = networks.Load(["sh", "-c", script])
+    try:
+        return [load.line(10), load.line(10)]
+    finally:
+        load.end()
+
+
+def what_a_load_says_is_heard_line_by_line():
+    assert said_by("printf 'begin\\n{}\\n'; read x") == ["begin", "{}"]
+    assert said_by("printf be; sleep 0.1; printf 'gin\\n{'; sleep 0.1; echo '}'; read x") == ["begin", "{}"]
+    try:
+        said_by("echo begin; echo no network >&2")
+    except networks.Stalled as stalled:
+        assert str(stalled) == "no network", stalled
+    else:
+        raise AssertionError("a load that ended said a second line")
+
+
 TESTS = [a_ratio_is_ours_over_the_best_peer_of_the_same_round, where_less_is_better_the_best_is_the_least,
          quartiles_are_values_that_were_measured, what_was_asked_holds_by_its_median_and_worse_quartile,
          where_less_was_asked_the_upper_quartile_counts, few_rounds_prove_nothing_and_a_failure_is_none,
@@ -247,7 +268,8 @@ TESTS = [a_ratio_is_ours_over_the_best_peer_of_the_same_round, where_less_is_bet
          fairness_is_over_the_kernels_and_takes_its_time, one_stall_in_fifty_runs_falls_short,
          records_are_joined_round_after_round,
          all_that_was_asked_is_measured, every_case_compares_figures_with_a_unit, no_two_cases_have_one_name,
-         the_record_keeps_to_its_schema, the_picture_is_well_formed_and_names_every_peer]
+         the_record_keeps_to_its_schema, the_picture_is_well_formed_and_names_every_peer,
+         what_a_load_says_is_heard_line_by_line]
 
 
 def main():
