@@ -15,7 +15,7 @@
 static bool is_window_news(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
     return rn_seq_lt(conn->snd.una, seg->ack) || rn_seq_lt(conn->snd.wl1, seg->seq) ||
-           (rn_seq_eq(conn->snd.wl1, seg->seq) && rn_seq_le(conn->snd.wl2, seg->ack));
+           (rn_seq_eq(conn->snd.wl1, seg->seq) && rn_seq_le(conn->snd.una, seg->ack));
 }
 
 /* Written off by the application and not sent: there was no memory or no window for it. */
@@ -29,7 +29,6 @@ static void take_window(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
     conn->snd.wnd = seg->wnd;
     conn->snd.wnd_max = rn_max_u32(conn->snd.wnd_max, seg->wnd);
     conn->snd.wl1 = seg->seq;
-    conn->snd.wl2 = seg->ack;
     if (seg->wnd != 0)
         rn_tcp_timers_window_opened(conn);
     conn->probes = 0;

@@ -55,8 +55,7 @@ struct rn_tcp_snd {
     rn_seq nxt;   /* next new to send, whatever is sent again; iss when the SYN was not sent yet */
     uint32_t wnd; /* scaled peer window, from una */
     uint32_t wnd_max; /* largest ever seen, for SWS avoidance */
-    rn_seq wl1;
-    rn_seq wl2; /* segment that last updated wnd (RFC 9293 §3.10.7.4) */
+    rn_seq wl1;       /* segment that last updated wnd (RFC 9293 §3.10.7.4); its ACK is una */
     uint32_t
         queued; /* bytes written and not yet acknowledged: [una, una + queued), without SYN and FIN */
     uint32_t buf_max;  /* send buffer limit, auto-tuned unless fixed */
@@ -88,7 +87,6 @@ struct rn_tcp_rcv {
 struct rn_tcp_rtt {
     uint32_t srtt_us; /* 0: no sample yet */
     uint32_t rttvar_us;
-    uint32_t rto_us;
     uint32_t min_us;
     uint8_t backoff;    /* doublings of rto in force */
     uint8_t quick_acks; /* segments still to be answered at once: start of slow start at the peer */
@@ -198,6 +196,7 @@ struct rn_tcp {
     struct rn_tcp_snd snd;
     rn_seq iss;
     rn_seq irs;
+    uint32_t ts_offset; /* added to our timestamp clock, RFC 7323 §5.4 */
     struct rn_tcp_rcv rcv;
     struct rn_tcp_flight *flight; /* NULL when nothing is queued or in flight */
     struct rn_task output;        /* OUTPUT phase: rn_tcp_flush; at the end, the reaper of conn.c */
@@ -205,9 +204,8 @@ struct rn_tcp {
     struct rn_timer timer;
     uint32_t due[RN_TCP_T_COUNT]; /* deadlines in wheel ticks modulo 2^32; 0: not armed */
     struct rn_tcp_rtt rtt;
+    uint32_t last_recv_ms; /* any segment: keepalive; milliseconds modulo 2^32 */
     struct rn_flow flow;
-    uint32_t ts_offset;         /* added to our timestamp clock, RFC 7323 §5.4 */
-    uint32_t last_recv_ms;      /* any segment: keepalive; milliseconds modulo 2^32 */
     uint32_t last_challenge_ms; /* RFC 5961 §7 limit, this connection's own */
     uint32_t busy_ms;           /* with data under way or waiting; flights that are over */
     struct rn_tcp_cold *cold;   /* NULL: all defaults */
@@ -218,8 +216,9 @@ struct rn_tcp {
     struct rn_tcp_count count;
 };
 
-/* With its share of the demux table (a pointer, at a load between a half and one) it stays within 512. */
-_Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 496,
+/* malloc's 8 bytes make it 480, and its share of the demux table (a pointer, at a load between a half and one) less than 512,
+ * resident memory. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct rn_tcp) <= 472,
                "what an idle connection costs, DESIGN 2.3");
 
 /* Keys of the cookies. n 0: made of the stack's secret, and changed from time to time. */

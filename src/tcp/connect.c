@@ -200,7 +200,6 @@ static void take_syn(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
     conn->snd.wnd = seg->wnd; /* never scaled in a SYN, RFC 7323 §2.2 */
     conn->snd.wnd_max = seg->wnd;
     conn->snd.wl1 = seg->seq;
-    conn->snd.wl2 = seg->ack;
 }
 
 /* What came with the SYN is treated as of the new state. */

@@ -320,7 +320,8 @@ void rn_tcp_syn_fired(struct rn_tcp *conn);
 
 /* RFC 6298 §2. */
 void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us);
-/* rto with the doublings in force; the same, but not beyond the user timeout. */
+/* Without doublings; with those in force; the same, but not beyond the user timeout. */
+uint32_t rn_tcp_rto_us(const struct rn_tcp *conn);
 int64_t rn_tcp_rto_ns(const struct rn_tcp *conn);
 int64_t rn_tcp_rto_capped_ns(const struct rn_tcp *conn);
 

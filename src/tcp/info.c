@@ -57,7 +57,7 @@ static void fill_names(const struct rn_tcp *conn, struct rn_tcp_info *info)
 
 static void fill_times(const struct rn_tcp *conn, struct rn_tcp_info *info)
 {
-    info->rto_ns = us_to_ns(conn->rtt.rto_us);
+    info->rto_ns = us_to_ns(rn_tcp_rto_us(conn));
     info->srtt_ns = us_to_ns(conn->rtt.srtt_us);
     info->rttvar_ns = us_to_ns(conn->rtt.rttvar_us);
     info->min_rtt_ns = us_to_ns(conn->rtt.min_us);

@@ -68,14 +68,21 @@ void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us)
         next_sample(conn, sample);
     if (rtt->min_us == 0 || sample < rtt->min_us)
         rtt->min_us = sample;
-    rtt->rto_us =
-        rn_sat_u32((uint64_t)rtt->srtt_us + rn_max_u64(4ull * rtt->rttvar_us, RTO_VAR_MIN_US));
-    rtt->rto_us = rn_min_u32(rtt->rto_us, RTO_MAX_US);
+}
+
+uint32_t rn_tcp_rto_us(const struct rn_tcp *conn)
+{
+    const struct rn_tcp_rtt *rtt = &conn->rtt;
+
+    if (rtt->srtt_us == 0)
+        return RTO_FIRST_US;
+    return (uint32_t)rn_min_u64(
+        (uint64_t)rtt->srtt_us + rn_max_u64(4ull * rtt->rttvar_us, RTO_VAR_MIN_US), RTO_MAX_US);
 }
 
 int64_t rn_tcp_rto_ns(const struct rn_tcp *conn)
 {
-    uint64_t rto_us = conn->rtt.rto_us == 0 ? RTO_FIRST_US : conn->rtt.rto_us;
+    uint64_t rto_us = rn_tcp_rto_us(conn);
     unsigned doublings = conn->rtt.backoff < 20 ? conn->rtt.backoff : 20;
 
     return (int64_t)rn_min_u64(rto_us << doublings, RTO_MAX_US) * RN_NS_PER_US;

@@ -224,7 +224,6 @@ static void take_first_window(struct rn_tcp *conn, const struct rn_tcp_seg *seg)
     conn->snd.wnd = seg->wnd;
     conn->snd.wnd_max = seg->wnd;
     conn->snd.wl1 = seg->seq;
-    conn->snd.wl2 = seg->ack;
 }
 
 static enum step finish_handshake(struct walk *w)
