@@ -50,8 +50,8 @@ RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns);
 #define RN_LOOP_COALESCE_MAX_NS 1000000
 /* While devices bring a transfer (32 KiB and more a turn), and mostly more of it in that time, takes it every @for_ns instead
  * of being woken for each packet, which costs the sender most; as a network card does by ethtool's rx-usecs. To it the kernel
- * adds the thread's timer slack, 50 us if nobody changed it (PR_SET_TIMERSLACK). No timer of the turn is late by it: it does
- * not begin shortly before one. 0: woken by each; RN_LOOP_COALESCE_MAX_NS at most. */
+ * adds the thread's timer slack, 50 us if nobody changed it (PR_SET_TIMERSLACK). Whatever else becomes ready waits as long, but
+ * no timer of the turn: it does not begin shortly before one. 0: woken by each; RN_LOOP_COALESCE_MAX_NS at most. */
 RN_PUBLIC void rn_loop_coalesce(struct rn_loop *loop, int64_t for_ns);
 
 /* Runs until rn_loop_stop. Errors: host (epoll itself failed). */
