@@ -1,6 +1,8 @@
 /* What the controllers share: windows, slow start, restart after idle, the table of names. */
 #include "tcp/cc.h"
 
+#include "tcp/rtt.h"
+
 #include <runnel/err.h>
 
 /* RFC 9293 §3.8.1: cwnd beyond any send buffer says nothing; the bound keeps sums of windows within 32 bits. */

@@ -318,13 +318,6 @@ void rn_tcp_rto_fired(struct rn_tcp *conn);
 void rn_tcp_probe_fired(struct rn_tcp *conn); /* persist */
 void rn_tcp_syn_fired(struct rn_tcp *conn);
 
-/* RFC 6298 §2. */
-void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us);
-/* Without doublings; with those in force; the same, but not beyond the user timeout. */
-uint32_t rn_tcp_rto_us(const struct rn_tcp *conn);
-int64_t rn_tcp_rto_ns(const struct rn_tcp *conn);
-int64_t rn_tcp_rto_capped_ns(const struct rn_tcp *conn);
-
 /* @rec leaves; it does not count as in flight yet. */
 void rn_tcp_rate_sent(struct rn_tcp *conn, struct rn_tcp_rec *rec);
 void rn_tcp_rate_delivered(struct rn_tcp *conn, struct rn_tcp_ack *ack,

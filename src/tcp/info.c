@@ -1,6 +1,7 @@
 #include "tcp/accecn.h"
 #include "tcp/life.h"
 #include "tcp/reorder.h"
+#include "tcp/rtt.h"
 
 #include <runnel/err.h>
 

@@ -3,6 +3,7 @@
  * newest delivered one stands in front: detection looks at those, and at no other.
  */
 #include "tcp/flight.h"
+#include "tcp/rtt.h"
 
 #define WND_PERSIST_RECOVERIES 16u  /* RFC 8985 §6.2 step 4 */
 #define REORDER_MAX_PKTS       300u /* as Linux's tcp_max_reordering: told, not acted upon */

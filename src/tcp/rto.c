@@ -1,6 +1,7 @@
 /* Timeouts: of data (RFC 6298 §5), of a SYN, of a closed window. Backoff, and when to give up. */
 #include "tcp/cc.h"
 #include "tcp/fastopen.h"
+#include "tcp/rtt.h"
 
 #include <runnel/err.h>
 

@@ -3,6 +3,8 @@
  * round trip: many small samples of one window must not wear it down (RFC 7323 appendix G says why). The floor of
  * 200 ms is on the variance, not on the sum: a peer may delay its ACK by that much whatever the path.
  */
+#include "tcp/rtt.h"
+
 #include "tcp/flight.h"
 
 #define RTO_VAR_MIN_US (200 * 1000u)

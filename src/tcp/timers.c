@@ -4,6 +4,7 @@
  * timer that every ACK pushes back costs a store.
  */
 #include "tcp/cc.h"
+#include "tcp/rtt.h"
 
 #include <runnel/err.h>
 
