@@ -3,6 +3,7 @@
 A session is a peer, freshly started, with the cases it goes through; cases that would disturb each other (memory, loss)
 have a session each.
 """
+import contextlib
 import json
 import time
 
@@ -18,6 +19,7 @@ BIG_MTU, WIRE_MTU = 65520, 1500
 ECHO_BYTES, BULK_BYTES = 64, 1400
 SETTLE_SECONDS = 1.0
 WARM_UP_CONNECTIONS = 100
+CLIENT_CONNECTIONS = 10000
 KEEPALIVE_SECONDS = 5
 OPENED_PER_SECOND = 10000  # idle connections; for the estimate
 MANY_STREAMS = 100
@@ -149,6 +151,12 @@ class Rest(Case):
         return {"rss_mib": bench.memory_kib() / 1024, "processes": len(bench.pids())}
 
 
+def shares_of(connections):
+    """How many each client opens, since a process may not have descriptors for all."""
+    clients = -(-connections // CLIENT_CONNECTIONS)
+    return [connections // clients + (number < connections % clients) for number in range(clients)]
+
+
 class Idle(Case):
     """Memory of connections on which nothing happens; or the processor time of answering their keepalives."""
 
@@ -157,7 +165,8 @@ class Idle(Case):
         figure = "cpu_percent" if has_keepalive else "bytes_per_connection"
         super().__init__("m5", kind, name, BIG_MTU, (figure,), alone=True, skips=NO_MEMORY)
         self.connections, self.has_keepalive = connections, has_keepalive
-        self.needs_descriptors = connections + 100
+        # A relay has a socket for each; a stack of its own has none, and clients share them.
+        self.needs_descriptors = 100 + (max(shares_of(connections)) if kind == OWN else connections)
 
     def estimate(self, seconds):
         return self.connections / OPENED_PER_SECOND + 2 * SETTLE_SECONDS + (KEEPALIVE_SECONDS if self.has_keepalive else 0)
@@ -168,26 +177,27 @@ class Idle(Case):
         before = bench.memory_kib()
         said, (after, percent) = self._hold(bench, tools, self.connections, lambda: (
             bench.memory_kib(), self._cpu_percent(bench) if self.has_keepalive else None))
-        opened = said["opened"]
+        opened = sum(client["opened"] for client in said)
         # Who could not open them all has no figure that could be compared.
         is_whole = opened >= 0.99 * self.connections
         per_connection = (after - before) * 1024 / opened if opened else None
-        return {"opened": opened, "open_seconds": said["seconds"], "cpu_percent": percent if is_whole else None,
+        return {"opened": opened, "open_seconds": sum(client["seconds"] for client in said), "cpu_percent": percent if is_whole else None,
                 "bytes_per_connection": per_connection if is_whole else None, "rss_kib": after}
 
     def _hold(self, bench, tools, connections, look):
-        """What the client said, and what @look() saw while it held @connections."""
-        options = ["--streams", connections, *(["--keepalive"] if self.has_keepalive else [])]
+        """What each client said, and what @look() saw while they held @connections."""
+        options = ["--keepalive"] if self.has_keepalive else []
         if bench.sources:
             options += ["--sources", ",".join(bench.sources)]
-        load = Load(bench.inside([tools.load_client, "idle", bench.address, *options]))
-        try:
-            load.line(networks.PATIENCE_SECONDS)
-            said = json.loads(load.line(60 + networks.PATIENCE_SECONDS))
+        said = []
+        with contextlib.ExitStack() as clients:
+            for share in shares_of(connections):
+                load = Load(bench.inside([tools.load_client, "idle", bench.address, "--streams", share, *options]))
+                clients.callback(load.end)
+                load.line(networks.PATIENCE_SECONDS)
+                said.append(json.loads(load.line(60 + networks.PATIENCE_SECONDS)))
             time.sleep(SETTLE_SECONDS)
             return said, look()
-        finally:
-            load.end()
 
     @staticmethod
     def _cpu_percent(bench):

@@ -257,6 +257,12 @@ def what_a_load_says_is_heard_line_by_line():
         raise AssertionError("a load that ended said a second line")
 
 
+def clients_share_connections_so_that_none_needs_too_many_descriptors():
+    assert measures.shares_of(100) == [100]
+    assert measures.shares_of(100001) == [9091] * 11
+    assert sum(measures.shares_of(100002)) == 100002 and max(measures.shares_of(100002)) <= measures.CLIENT_CONNECTIONS
+
+
 TESTS = [a_ratio_is_ours_over_the_best_peer_of_the_same_round, where_less_is_better_the_best_is_the_least,
          quartiles_are_values_that_were_measured, what_was_asked_holds_by_its_median_and_worse_quartile,
          where_less_was_asked_the_upper_quartile_counts, few_rounds_prove_nothing_and_a_failure_is_none,
@@ -269,7 +275,7 @@ TESTS = [a_ratio_is_ours_over_the_best_peer_of_the_same_round, where_less_is_bet
          records_are_joined_round_after_round,
          all_that_was_asked_is_measured, every_case_compares_figures_with_a_unit, no_two_cases_have_one_name,
          the_record_keeps_to_its_schema, the_picture_is_well_formed_and_names_every_peer,
-         what_a_load_says_is_heard_line_by_line]
+         what_a_load_says_is_heard_line_by_line, clients_share_connections_so_that_none_needs_too_many_descriptors]
 
 
 def main():
