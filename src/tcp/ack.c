@@ -15,8 +15,7 @@
  */
 static bool is_window_news(const struct rn_tcp *conn, const struct rn_tcp_seg *seg)
 {
-    return rn_seq_lt(conn->snd.una, seg->ack) || rn_seq_lt(conn->snd.wl1, seg->seq) ||
-           (rn_seq_eq(conn->snd.wl1, seg->seq) && rn_seq_le(conn->snd.una, seg->ack));
+    return rn_seq_lt(conn->snd.una, seg->ack) || rn_seq_le(conn->snd.wl1, seg->seq);
 }
 
 /* Written off by the application and not sent: there was no memory or no window for it. */

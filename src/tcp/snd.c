@@ -645,11 +645,11 @@ void rn_tcp_snd_tune(struct rn_tcp *conn)
     uint32_t share = local_share(conn);
     uint32_t want;
 
+    if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0)
+        return;
     if (is_local_and_shared(conn))
         path = rn_min_u32(path, SNDBUF_LOCAL_BYTES);
     want = rn_max_u32(path, rn_min_u32(2 * conn->cc.cwnd, share));
-    if ((conn->flags & RN_TCPF_SNDBUF_FIXED) != 0)
-        return;
     if (want > conn->snd.buf_max && rn_stack_pressure(conn->sock.stack) == RN_PRESSURE_NONE)
         conn->snd.buf_max = want;
     else if (conn->snd.buf_max > share && path <= SNDBUF_LOCAL_BYTES)
