@@ -43,7 +43,7 @@ RN_PUBLIC struct rn_turn *rn_loop_turn(struct rn_loop *loop);
 #define RN_LOOP_BUSY_POLL_NS 50000
 /* Looks for events @for_ns long before it sleeps, while small packets go to and fro and mostly come within that time: else
  * each waits until a sleeper is woken, which takes longer than to handle it. It yields its core to whoever wants it
- * meanwhile. Of transfers, and while looking does not pay, it sleeps at once. 0: it always sleeps. */
+ * meanwhile. For transfers, and while it does not pay, it does not look. 0: never. */
 RN_PUBLIC void rn_loop_busy_poll(struct rn_loop *loop, int64_t for_ns);
 /* How long a new loop lets the packets of a transfer gather, as of rn_loop_coalesce. */
 #define RN_LOOP_COALESCE_NS     20000

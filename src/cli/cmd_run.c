@@ -148,7 +148,7 @@ const struct rn_verb rn_verb_run = {
         "--busy-poll says how many microseconds the stack looks for the next packet before it "
         "sleeps, which makes short round trips up to twice as fast. It does so only while small "
         "packets go to and fro and mostly come in that time, and yields its core to whoever wants "
-        "it; of a transfer, and when nothing comes, it sleeps at once. With 0 it always does.\n"
+        "it; for a transfer, and when nothing comes, it does not look. With 0 it never does.\n"
         "--workers starts that many threads, each with a stack of its own, its own queue of the "
         "TUN, and its own share of the limits (memory, descriptors, UDP sessions). A connection "
         "stays with one of them, so a single one gets no faster, and datagrams that are never "
