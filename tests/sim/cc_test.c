@@ -94,6 +94,18 @@ static void test_random_loss_does_not_stop_bbr(void **state)
     assert_true(bbr > 3 * goodput(one_percent, "reno", 20));
 }
 
+/* A window of a dozen segments is what 1 % leaves to the others; the path within a machine holds fifty. */
+static void test_random_loss_within_the_machine_does_not_stop_bbr(void **state)
+{
+    const char *one_percent = "delay=100us,rate=3gbit,loss=1%";
+    double bbr;
+
+    (void)state;
+    bbr = goodput(one_percent, "bbr", 2);
+    assert_true(bbr > 2000);
+    assert_true(bbr > 2 * goodput(one_percent, "cubic", 2));
+}
+
 /* 104 packets are on their way in 25 ms, the queue holds a tenth of what is in flight. */
 static void test_bbr_lives_with_a_shallow_queue(void **state)
 {
@@ -158,6 +170,56 @@ static void test_bbr_finds_rate_and_delay_of_the_path(void **state)
     assert_true(rn_bbr_is_probe_bw(bbr));
     assert_in_range(rn_bbr_max_bw(bbr) * 8, 18500000, 20500000);
     assert_in_range(bbr->min_rtt_us, 50000, 56000);
+    stop(&sim);
+}
+
+/* What a clean path within the machine taught is not worth 200 bytes of each idle connection. */
+static void test_bbr_forgets_a_short_clean_path_when_idle(void **state)
+{
+    struct sim_opts opts;
+    struct sim sim;
+
+    (void)state;
+    path(&opts, "delay=50us,rate=3gbit", "bbr");
+    sim_init(&sim, &opts);
+    run_until(&sim, &opts, 100);
+    assert_non_null(model_of(&sim.client));
+    rn_sock_on_event(sim.client.sock, NULL, NULL);
+    run_until(&sim, &opts, 10000);
+    assert_null(sender_of(&sim.client)->flight);
+    assert_null(model_of(&sim.client));
+
+    sim_write(&sim.client);
+    run_until(&sim, &opts, 10001);
+    assert_non_null(model_of(&sim.client));
+    stop(&sim);
+}
+
+/* Departures of their own cost more than they spare where the path is as short as this; one loss shows that they do not. */
+static void test_bbr_paces_a_short_path_only_after_a_loss(void **state)
+{
+    struct sim_opts opts;
+    struct sim sim;
+
+    (void)state;
+    path(&opts, "delay=50us,rate=3gbit", "bbr");
+    sim_init(&sim, &opts);
+    run_until(&sim, &opts, 200);
+    assert_true(model_of(&sim.client)->is_full_bw_reached);
+    assert_int_equal(rn_tcp_pacing_rate(sender_of(&sim.client)), 0);
+    stop(&sim);
+
+    path(&opts, "delay=50us,rate=3gbit,loss=0.1%", "bbr");
+    sim_init(&sim, &opts);
+    run_until(&sim, &opts, 200);
+    assert_int_not_equal(sender_of(&sim.client)->count.retrans, 0);
+    assert_int_not_equal(rn_tcp_pacing_rate(sender_of(&sim.client)), 0);
+    stop(&sim);
+
+    path(&opts, "delay=1ms,rate=3gbit", "bbr");
+    sim_init(&sim, &opts);
+    run_until(&sim, &opts, 200);
+    assert_int_not_equal(rn_tcp_pacing_rate(sender_of(&sim.client)), 0);
     stop(&sim);
 }
 
@@ -328,9 +390,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_controller_fills_a_clean_path),
         cmocka_unit_test(test_random_loss_does_not_stop_bbr),
+        cmocka_unit_test(test_random_loss_within_the_machine_does_not_stop_bbr),
         cmocka_unit_test(test_bbr_lives_with_a_shallow_queue),
         cmocka_unit_test(test_bbr_keeps_a_deep_queue_short),
         cmocka_unit_test(test_bbr_finds_rate_and_delay_of_the_path),
+        cmocka_unit_test(test_bbr_forgets_a_short_clean_path_when_idle),
+        cmocka_unit_test(test_bbr_paces_a_short_path_only_after_a_loss),
         cmocka_unit_test(test_bbr_empties_the_path_now_and_then),
         cmocka_unit_test(test_bbr_goes_on_after_idle_where_it_was),
         cmocka_unit_test(test_bbr_is_not_fooled_by_a_slow_application),
