@@ -17,6 +17,7 @@
 #include <runnel/err.h>
 #include <runnel/route.h>
 #include <runnel/stats.h>
+#include <runnel/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -159,6 +160,10 @@ static int build_stack(struct rn_net_worker *w)
     if (err < 0)
         return err;
     err = rn_stack_new(&w->stack, rn_loop_turn(w->loop), &stack);
+    if (err < 0)
+        return err;
+    /* Nobody shares the link to the command with us: what gets lost on it is its fault, not congestion. */
+    err = rn_tcp_set_default_congestion(w->stack, "bbr");
     if (err < 0)
         return err;
     rn_workers_serve(w->workers, w->index, w->stack);
