@@ -57,8 +57,9 @@ RN_PUBLIC void rn_tcp_forget_fastopen(struct rn_stack *stack);
 RN_PUBLIC size_t rn_tcp_send_room(const struct rn_sock *sock);
 
 /* The congestion controller: "cubic" (RFC 9438, the default), "reno" (RFC 5681), "bbr" (version 3,
- * draft-ietf-ccwg-bbr-06, which paces but where round trips are shorter than 250 us and nothing was lost yet). The first two
- * answer ECN marks as RFC 8511 has it. At any time; a listener's is that of its connections. Errors: NOT_FOUND. */
+ * draft-ietf-ccwg-bbr-06, which paces), "cubic-bbr": CUBIC until a segment is lost, "bbr" from then on, for links that
+ * nobody else shares. CUBIC and Reno answer ECN marks as RFC 8511 has it. At any time; a listener's is that of its
+ * connections. Errors: NOT_FOUND. */
 RN_PUBLIC RN_MUST_USE int rn_tcp_set_congestion(struct rn_sock *sock, const char *name);
 /* The same for all sockets and forwarded connections that @stack makes from now on; NULL: the default again. Errors:
  * NOT_FOUND, NO_PROTO_OPTION (a stack without TCP). */

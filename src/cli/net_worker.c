@@ -163,7 +163,7 @@ static int build_stack(struct rn_net_worker *w)
     if (err < 0)
         return err;
     /* Nobody shares the link to the command with us: what gets lost on it is its fault, not congestion. */
-    err = rn_tcp_set_default_congestion(w->stack, "bbr");
+    err = rn_tcp_set_default_congestion(w->stack, "cubic-bbr");
     if (err < 0)
         return err;
     rn_workers_serve(w->workers, w->index, w->stack);

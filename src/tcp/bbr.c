@@ -5,11 +5,9 @@
  * what is in flight.
  *
  * The draft leaves ECN open but for "a CE mark is congestion": here a window with marks counts as a round trip whose
- * losses were too many. And it paces everywhere, we do not within one machine until something is lost there.
+ * losses were too many.
  */
 #include "tcp/bbr.h"
-
-#include "tcp/rtt.h"
 
 #define STARTUP_FULL_BW_PCT    125u /* §5.3.1.2: less growth than this is none */
 #define STARTUP_FULL_BW_ROUNDS 3u
@@ -609,35 +607,21 @@ static void on_restart(struct rn_tcp *conn)
         check_probe_rtt_done(conn, bbr);
 }
 
-/* Within one machine, and nothing was ever lost there. The least round trip is that of the connection: the model's own may
- * never have seen an empty queue. */
-static bool is_local_and_clean(const struct rn_tcp *conn, const struct rn_bbr *bbr)
-{
-    return conn->rtt.min_us != 0 && conn->rtt.min_us < RN_TCP_LOCAL_RTT_US && !bbr->has_seen_loss;
-}
-
-/* Of a path that sets no bounds there is nothing to remember: idle connections do without a model. */
-static void on_flight_end(struct rn_tcp *conn)
+static void on_flight(struct rn_tcp *conn)
 {
     struct rn_bbr *bbr = conn->cc.state;
 
     if (bbr == NULL)
         return;
-    if (is_local_and_clean(conn, bbr)) {
-        rn_tcp_cc_fini(conn);
-        return;
-    }
     bbr->round_end = 0;
     bbr->loss_round_end = 0;
 }
 
-/* Departures by a timer spare no queue on a clean path within one machine, but each costs a turn of its own, and eight
- * streams a third of their throughput. cwnd bounds what is in flight there. */
 static uint64_t pacing_rate(const struct rn_tcp *conn)
 {
     const struct rn_bbr *bbr = conn->cc.state;
 
-    return bbr == NULL || is_local_and_clean(conn, bbr) ? 0 : bbr->pacing_rate;
+    return bbr == NULL ? 0 : bbr->pacing_rate;
 }
 
 /* Only control() moves cwnd. */
@@ -658,6 +642,6 @@ const struct rn_tcp_cc_ops rn_tcp_bbr = {
     .on_mark = on_mark,
     .on_recovered = on_recovered,
     .on_restart = on_restart,
-    .on_flight_end = on_flight_end,
+    .on_flight = on_flight,
     .pacing_rate = pacing_rate,
 };

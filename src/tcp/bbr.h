@@ -80,7 +80,6 @@ struct rn_bbr {
     bool is_ready;       /* the rest is meaningful */
     bool is_round_start;
     bool is_loss_round_start;
-    bool has_seen_loss; /* or a mark, ever */
     bool is_loss_in_round;
     bool is_mark_in_round;
     bool is_full_bw_now;

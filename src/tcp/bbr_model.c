@@ -126,7 +126,6 @@ void rn_bbr_note_loss(struct rn_tcp *conn, struct rn_bbr *bbr)
         rn_bbr_save(conn, bbr);
     }
     bbr->is_loss_in_round = true;
-    bbr->has_seen_loss = true;
 }
 
 /* --- aggregation (§5.5.9) --------------------------------------------------------------------------------------------- */

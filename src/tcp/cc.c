@@ -8,8 +8,8 @@
 /* RFC 9293 §3.8.1: cwnd beyond any send buffer says nothing; the bound keeps sums of windows within 32 bits. */
 #define CWND_MAX_BYTES (1u << 30)
 
-static const struct rn_tcp_cc_ops *const controllers[] = { &rn_tcp_cubic, &rn_tcp_reno,
-                                                           &rn_tcp_bbr };
+static const struct rn_tcp_cc_ops *const controllers[] = { &rn_tcp_cubic, &rn_tcp_reno, &rn_tcp_bbr,
+                                                           &rn_tcp_cubic_bbr };
 
 static bool same_text(const char *a, const char *b)
 {

@@ -34,14 +34,16 @@ struct rn_tcp_cc_ops {
     void (*on_recovered)(struct rn_tcp *conn);
     /* Data leaves while none is in flight. */
     void (*on_restart)(struct rn_tcp *conn);
-    /* There is no flight any more; what the next one counts (rate.delivered) starts at 0. */
-    void (*on_flight_end)(struct rn_tcp *conn);
+    /* There is a new flight: what it counts (rate.delivered) starts at 0. */
+    void (*on_flight)(struct rn_tcp *conn);
     /* Bytes per second; 0 not paced. */
     uint64_t (*pacing_rate)(const struct rn_tcp *conn);
 };
 
 extern const struct rn_tcp_cc_ops rn_tcp_reno;
 extern const struct rn_tcp_cc_ops rn_tcp_cubic;
+/* CUBIC until the first loss, rn_tcp_bbr from then on. */
+extern const struct rn_tcp_cc_ops rn_tcp_cubic_bbr;
 extern const struct rn_tcp_cc_ops rn_tcp_bbr;
 
 /* By name; the default for NULL. NULL: not known. */

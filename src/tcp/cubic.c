@@ -193,10 +193,28 @@ static void on_timeout(struct rn_tcp *conn)
     cubic->w_max = 0;
 }
 
+/* A loss may be the link's own fault, and it takes a model to tell that from congestion. A mark is never one. */
+static uint32_t hand_over(struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
+{
+    if (sign == RN_TCP_CC_MARKED)
+        return ssthresh(conn, sign);
+    rn_tcp_cc_set(conn, &rn_tcp_bbr);
+    return rn_tcp_bbr.ssthresh(conn, sign);
+}
+
 const struct rn_tcp_cc_ops rn_tcp_cubic = {
     .name = "cubic",
     .on_ack = on_ack,
     .ssthresh = ssthresh,
+    .undo = undo,
+    .on_timeout = on_timeout,
+    .state_bytes = sizeof(struct cubic),
+};
+
+const struct rn_tcp_cc_ops rn_tcp_cubic_bbr = {
+    .name = "cubic-bbr",
+    .on_ack = on_ack,
+    .ssthresh = hand_over,
     .undo = undo,
     .on_timeout = on_timeout,
     .state_bytes = sizeof(struct cubic),

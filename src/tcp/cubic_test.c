@@ -168,6 +168,23 @@ static void test_a_mark_in_congestion_avoidance_costs_less_than_a_loss(void **st
     end(&f, conn);
 }
 
+/* Until then it is CUBIC, marks or not. */
+static void test_only_a_loss_hands_over_to_bbr(void **state)
+{
+    struct tcp_fixture f;
+    struct rn_tcp *conn = at_a_hundred(&f);
+
+    (void)state;
+    rn_tcp_cc_set(conn, &rn_tcp_cubic_bbr);
+    conn->cc.ssthresh = 50 * SEG;
+    assert_int_equal(conn->cc.ops->ssthresh(conn, RN_TCP_CC_MARKED), 85 * SEG);
+    assert_ptr_equal(conn->cc.ops, &rn_tcp_cubic_bbr);
+    /* A model has no threshold: it stays. */
+    assert_int_equal(conn->cc.ops->ssthresh(conn, RN_TCP_CC_LOST), 50 * SEG);
+    assert_ptr_equal(conn->cc.ops, &rn_tcp_bbr);
+    end(&f, conn);
+}
+
 static void test_window_returns_to_the_peak_as_the_formula_says(void **state)
 {
     struct tcp_fixture f;
@@ -252,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_window_starts_where_the_reduction_ended),
         cmocka_unit_test(test_window_saturates),
         cmocka_unit_test(test_a_mark_in_congestion_avoidance_costs_less_than_a_loss),
+        cmocka_unit_test(test_only_a_loss_hands_over_to_bbr),
         cmocka_unit_test(test_window_returns_to_the_peak_as_the_formula_says),
         cmocka_unit_test(test_after_a_timeout_the_window_found_is_the_peak),
         cmocka_unit_test(test_time_without_need_of_the_window_does_not_count),

@@ -35,6 +35,8 @@ struct rn_tcp_flight *rn_tcp_flight_need(struct rn_tcp *conn)
     flight->rate.app_limited = 1; /* it had nothing to send until now */
     conn->flight = flight;
     rn_tcp_stack_of(conn)->n_flights++;
+    if (conn->cc.ops->on_flight != NULL)
+        conn->cc.ops->on_flight(conn);
     return flight;
 }
 
@@ -73,8 +75,6 @@ void rn_tcp_flight_free(struct rn_tcp *conn)
     rn_tcp_queue_fini(conn, &flight->queue);
     rn_alloc_free(alloc, flight, sizeof(*flight));
     conn->flight = NULL;
-    if (conn->cc.ops->on_flight_end != NULL)
-        conn->cc.ops->on_flight_end(conn);
 }
 
 /* --- finding -------------------------------------------------------------------------------------------------- */

@@ -4,9 +4,6 @@
 
 struct rn_tcp;
 
-/* A path so short lies within one machine, and two send buffers of 512 KiB carry 33 Gbit/s over it. */
-#define RN_TCP_LOCAL_RTT_US 250u
-
 void rn_tcp_rtt_sample(struct rn_tcp *conn, int64_t rtt_us);
 /* The retransmission timeout without doublings. */
 uint32_t rn_tcp_rto_us(const struct rn_tcp *conn);

@@ -5,7 +5,6 @@
 #include "tcp/accecn.h"
 #include "tcp/cc.h"
 #include "tcp/fastopen.h"
-#include "tcp/rtt.h"
 
 #include <runnel/err.h>
 
@@ -16,6 +15,8 @@
 #define SNDBUF_LOCAL_BYTES     (512u * 1024u)
 #define SNDBUF_LOCAL_ALL_BYTES (8u * 1024u * 1024u)
 #define SNDBUF_LOCAL_MIN_BYTES (64u * 1024u)
+/* A path so short is one: two buffers of SNDBUF_LOCAL_BYTES carry 33 Gbit/s over it. */
+#define LOCAL_RTT_US 250u
 /* Bytes of a super-segment: an IPv4 packet of 65535 with the largest headers. */
 #define SUPER_MAX_BYTES (65535u - 60u - RN_TCP_HDR_MAX_BYTES)
 
@@ -622,7 +623,7 @@ static uint32_t window_on_path(const struct rn_tcp *conn)
 /* Do others share this short path? Then whoever seems to fill more of it than SNDBUF_LOCAL_BYTES only makes them wait. */
 static bool is_local_and_shared(const struct rn_tcp *conn)
 {
-    return conn->rtt.min_us < RN_TCP_LOCAL_RTT_US && rn_tcp_stack_of(conn)->n_flights > 1;
+    return conn->rtt.min_us < LOCAL_RTT_US && rn_tcp_stack_of(conn)->n_flights > 1;
 }
 
 static uint32_t local_share(const struct rn_tcp *conn)

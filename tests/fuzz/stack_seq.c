@@ -498,7 +498,7 @@ static void lend_some(struct rig *r, struct rn_sock *sock)
 
 static void choose_congestion(struct rig *r, struct rn_sock *sock)
 {
-    static const char *const names[] = { "cubic", "reno", "bbr" };
+    static const char *const names[] = { "cubic", "reno", "bbr", "cubic-bbr" };
 
     (void)!rn_tcp_set_congestion(sock, names[rn_read_u8(&r->in) % RN_ARRAY_LEN(names)]);
 }
