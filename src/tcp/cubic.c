@@ -193,7 +193,8 @@ static void on_timeout(struct rn_tcp *conn)
     cubic->w_max = 0;
 }
 
-/* A loss may be the link's own fault, and it takes a model to tell that from congestion. A mark is never one. */
+/* A loss may be the link's own fault, and it takes a model to tell that from congestion. A mark
+ * is congestion. */
 static uint32_t hand_over(struct rn_tcp *conn, enum rn_tcp_cc_sign sign)
 {
     if (sign == RN_TCP_CC_MARKED)

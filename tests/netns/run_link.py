@@ -47,6 +47,17 @@ def corrupted_packets_lose_no_byte(way):
     fetch_and_send(host, server, way, 2 << 20, "--mtu", "1500", "--impair", "corrupt=1%,seed=3")
 
 
+@behind.each_way(seconds=100)
+def lost_packets_do_not_hold_a_download_back(way):
+    """The link takes 2 s for it. A controller that takes each loss for congestion uses a sixth of the link."""
+    host, server = behind.two_nets()
+    rig.random_file("sent", 4 << 20)
+    behind.nginx(server, rig.workdir())
+    got = behind.run(host, ["curl", "-sSf", "-o/dev/null", "-w%{time_total}", behind.url(SERVER4, "sent")], "--mtu", "1500",
+                     "--impair", "rate=20mbit,delay=25ms,loss=1%,seed=1", way=way, seconds=60).ok()
+    assert 1.5 < float(got.out) < 6, got.out
+
+
 @behind.each_way
 def a_rate_is_kept_in_the_direction_it_is_given_for(way):
     rig.need("iperf3")
